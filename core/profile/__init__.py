@@ -1,0 +1,1 @@
+"""The profile: what it holds (schema), its text and the problems in it (document), what keys mean (reference)."""

@@ -1,0 +1,134 @@
+"""`poemcore runs`: every run of a runs directory, with how far it is and what it reached."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import unicodedata
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from core.cli import add_runs_dir, add_verb, print_json
+from core.errors import PoemError
+from core.i18n import N_, _
+from core.plain import plain
+from core.runs.directory import RunDirectory, list_runs
+from core.runs.view import RunView, view_run
+
+STATUS_LABELS = {
+    "starting": N_("starting"),
+    "running": N_("running"),
+    "finished": N_("finished"),
+    "stopped": N_("stopped"),
+    "failed": N_("failed"),
+    "died": N_("died"),
+}
+_BASE_CELLS = 32
+
+
+def add(subparsers: Any) -> None:
+    """Declare the verb."""
+    parser = add_verb(subparsers, "runs", _("list the runs, oldest first"), run)
+    add_runs_dir(parser)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Print the table, or `{"runs": [...]}`. A run whose files can't be read is named on stderr and left out."""
+    runs_dir = Path(args.runs_dir).expanduser()
+    seen: list[tuple[RunDirectory, RunView]] = []
+    for directory in list_runs(runs_dir):
+        try:
+            seen.append((directory, view_run(directory)))
+        except PoemError as error:
+            print(f"poemcore: {error}", file=sys.stderr)
+    if args.json:
+        print_json({"runs": [run_document(directory, view) for directory, view in seen]})
+    elif seen:
+        for line in table([view for _directory, view in seen]):
+            print(line)
+    else:
+        print(_("There are no runs in {directory}.").format(directory=plain(str(runs_dir))))
+    return 0
+
+
+def run_document(run: RunDirectory, view: RunView) -> dict[str, Any]:
+    """A run for `--json`; times in seconds, losses in nats per supervised token."""
+    return {
+        "id": view.id,
+        "path": str(run.path),
+        "status": view.status,
+        "step": view.step,
+        "steps": view.steps,
+        "epochs": view.epochs,
+        "rows": view.rows,
+        "eval_rows": view.eval_rows,
+        "base": view.base,
+        "device": view.device,
+        "dtype": view.dtype,
+        "loss": view.loss,
+        "smoothed_loss": view.smoothed_loss,
+        "lr": view.lr,
+        "tokens_per_s": view.tokens_per_s,
+        "eta_s": view.eta_s,
+        "eval_loss_base": view.eval_loss_base,
+        "eval_loss": view.eval_loss,
+        "adapter": view.adapter or None,
+        "stop_reason": view.stop_reason or None,
+        "error": None
+        if view.error is None
+        else {"message": view.error.message, "hint": view.error.hint, "where": view.error.where},
+        "started_s": view.started_s,
+        "ended_s": view.ended_s,
+        "worked_s": round(view.worked_s, 3),
+    }
+
+
+def table(views: Sequence[RunView]) -> list[str]:
+    """The runs as lines whose columns line up in terminal cells, wide characters counted as two."""
+    head = (_("run"), _("status"), _("step"), _("held-out loss"), _("base"), _("time"))
+    rows = [head]
+    for view in views:
+        rows.append(
+            (
+                plain(view.id),
+                _(STATUS_LABELS[view.status]),
+                f"{view.step}/{view.steps}" if view.steps else "-",
+                f"{_loss(view.eval_loss_base)} → {_loss(view.eval_loss)}",
+                _tail(plain(view.base), _BASE_CELLS) or "-",
+                duration(view.worked_s),
+            )
+        )
+    widths = [max(cell_width(row[column]) for row in rows) for column in range(len(head))]
+    return [
+        "  ".join(text + " " * (width - cell_width(text)) for text, width in zip(row, widths, strict=True)).rstrip()
+        for row in rows
+    ]
+
+
+def cell_width(text: str) -> int:
+    """Terminal cells that `text` takes: two for each wide character, none for one that joins the one before."""
+    return sum(
+        0 if unicodedata.combining(character) else 2 if unicodedata.east_asian_width(character) in "WF" else 1
+        for character in text
+    )
+
+
+def duration(seconds: float) -> str:
+    """`0:07`, `12:34` or `1:02:03`."""
+    minutes, rest_s = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02d}:{rest_s:02d}" if hours else f"{minutes}:{rest_s:02d}"
+
+
+def _loss(loss: float | None) -> str:
+    return "-" if loss is None else f"{loss:.3f}"
+
+
+def _tail(text: str, cells: int) -> str:
+    """The end of `text` that fits into so many cells: of a long path, the end names the model."""
+    if cell_width(text) <= cells:
+        return text
+    while text and cell_width(text) > cells - 1:
+        text = text[1:]
+    return "…" + text
