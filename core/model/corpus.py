@@ -103,7 +103,11 @@ class Documents:
         self._texts = {text: tokenizer.encode(text).ids for text in texts}
 
     def epoch(self, epoch: int) -> Iterator[list[int]]:
-        """Every poem once, in a new order, each ended by the end-of-text token."""
+        """Every poem once, in a new order, each ended by the end-of-text token.
+
+        Every other plain poem begins with that token too, so that a poem can be started from nothing and a couplet be
+        continued with nothing before it.
+        """
         draw = random.Random(f"{self.seed}/{epoch}")
         order = list(range(len(self._poems)))
         draw.shuffle(order)
@@ -112,7 +116,7 @@ class Documents:
             if draw.random() < CHAT_SHARE:
                 yield self._as_chat(poem, draw)
             else:
-                yield [*poem, self._end]
+                yield [*([self._end] if index % 2 else []), *poem, self._end]
 
     def _as_chat(self, poem: list[int], draw: random.Random) -> list[int]:
         length = len(self._full_stop)

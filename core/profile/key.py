@@ -73,15 +73,22 @@ class Derived:
 
 
 def describe_range(key: Key) -> str:
-    """What values are allowed, in words: `1 to 10000`, `above 0, up to 1`, the choices; empty where all are."""
+    """What values are allowed, in words: `1 to 10,000 epochs`, `above 0, up to 1`, the choices; empty where all are."""
     if key.choices:
         return ", ".join(f'"{choice}"' for choice in key.choices)
     if key.low is None or key.high is None:
         return ""
-    low, high = f"{key.low:.15g}", f"{key.high:.15g}"
+    low, high = f"{key.low:,.15g}", f"{key.high:,.15g}"
     if key.low_open:
         return _("above {low}, up to {high}").format(low=low, high=high)
     if key.high_open:
         return _("at least {low}, below {high}").format(low=low, high=high)
     words = _("{low} to {high}").format(low=low, high=high)
+    if key.unit:
+        words = f"{words} {_(key.unit)}"
     return _('{range}, or "all"').format(range=words) if key.kind == "integer or all" else words
+
+
+def describe_values(key: Key) -> str:
+    """What values are allowed, or else of what type they are; never empty."""
+    return describe_range(key) or _(KIND_NAMES[key.kind])

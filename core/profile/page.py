@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterable
 
 from core.i18n import _
-from core.profile.key import KIND_NAMES, Key, describe_range
+from core.profile.key import Key, describe_values
 from core.profile.presets import preset_names, preset_text
 from core.profile.reference import CONSTANTS, DERIVED, KEYS, TABLES, default_of
 
@@ -28,10 +28,11 @@ def markdown_page() -> str:
         "# " + _("Profiles"),
         "<!-- " + _("made by: poemcore profile keys --markdown > profiles/README.md") + " -->",
         _(
-            "A profile is a TOML file that decides a run: base model, data, training, adapter, sampling. Every key may be "
-            "left out and then has its default. `poemcore profile new my.toml` writes one to edit, `poemcore profile check "
-            "my.toml` finds what is wrong with it, and `--set train.epochs=3` changes one key for one command. A relative "
-            "path inside a profile is taken from the directory that the command runs in."
+            "A profile is a TOML file that decides a run: base model, data, training, adapter, sampling. "
+            "Every key may be left out and then has its default. `poemcore profile new my.toml` writes "
+            "one to edit, `poemcore profile check my.toml` finds what is wrong with it, and `--set "
+            "train.epochs=3` changes one key for one command. A relative path inside a profile is taken "
+            "from the directory that the command runs in."
         ),
         "## " + _("Shipped profiles"),
         _("They are known by name from any directory: `poemcore train tang-tiny-cpu`."),
@@ -55,19 +56,14 @@ def markdown_page() -> str:
     )
     parts.append("## " + _("The first experiment's constants"))
     parts.append(_("`original-recipe` holds their values."))
-    parts.append(
-        _table(
-            [_("constant"), _("key")], ([f"`{constant}`", _constant_cell(name)] for constant, name in CONSTANTS.items())
-        )
-    )
+    constants = ([f"`{constant}`", _constant_cell(name)] for constant, name in CONSTANTS.items())
+    parts.append(_table([_("constant"), _("key")], constants))
     return "\n\n".join(parts) + "\n"
 
 
 def _key_cells(key: Key) -> list[str]:
     default = shown_default(key)
-    may_be = describe_range(key) or _(KIND_NAMES[key.kind])
-    unit = f" {_(key.unit)}" if key.unit else ""
-    return [f"`{key.field}`", f"`{default}`" if default else "", f"{may_be}{unit}", _(key.meaning), _(key.advice)]
+    return [f"`{key.field}`", f"`{default}`" if default else "", describe_values(key), _(key.meaning), _(key.advice)]
 
 
 def _constant_cell(name: str) -> str:

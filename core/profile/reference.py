@@ -133,10 +133,11 @@ def nearest_key(name: str) -> str | None:
     constant = _CONSTANTS_LOWER.get(field.lower())
     if constant is not None:
         return constant
+    # By the field alone: two names in one table look alike for the table's sake.
     near_field = nearest(field, [known.rpartition(".")[2] for known in names])
-    if near_field is not None and (not dot or table not in TABLES):
-        return next(known for known in names if known.rpartition(".")[2] == near_field)
-    return nearest(name, names)
+    if near_field is None:
+        return None
+    return next(known for known in names if known.rpartition(".")[2] == near_field)
 
 
 def derive(profile: Profile, train_rows: int | None = None) -> dict[str, int | float | None]:

@@ -203,12 +203,11 @@ def _key_document(key: Key) -> dict[str, Any]:
 
 
 def _print_key(key: Key) -> None:
-    from core.profile.key import KIND_NAMES, describe_range
+    from core.profile.key import describe_values
     from core.profile.page import shown_default
 
     default = shown_default(key)
     print(f"{key.name} = {default}" if default else key.name)
-    unit = f" {_(key.unit)}" if key.unit else ""
-    print("    " + (describe_range(key) or _(KIND_NAMES[key.kind])) + unit)
+    print(f"    {describe_values(key)}")
     print(f"    {_(key.meaning)}")
     print(f"    {_(key.advice)}\n")

@@ -1,0 +1,1 @@
+"""Encoding: an example becomes token ids and a supervised span. One renderer serves training and completion."""
