@@ -37,8 +37,8 @@ def check_values(
         document: tables of values, as tomllib gives them.
         overrides: (table, key) → a value that replaces the document's.
         line_of: the line of a key's path; None for one that an override set.
-        partial: whether some of the text could not be read. No contradictions are looked for then: one of the values
-            may be what is missing.
+        partial: whether some of the text or of the overrides could not be read. No contradictions are looked for then:
+            one of the values may be what is missing.
 
     Returns:
         The profile, None where there is any problem; and the problems, unsorted.
@@ -70,7 +70,7 @@ def check_values(
     if partial:
         return None, problems
     for contradiction in find_contradictions(_with_defaults(good), _misunderstood(problems)):
-        subject = _subject(contradiction.keys, line_of, overrides)
+        subject = _subject(contradiction.keys, values, overrides)
         line = line_of(tuple(subject.split(".")))
         problems.append(Problem(subject, line, contradiction.message, contradiction.hint))
     return (None, problems) if problems else (_build(good), problems)
@@ -216,12 +216,15 @@ def _with_defaults(good: Mapping[tuple[str, str], object]) -> dict[str, Any]:
     }
 
 
-def _subject(keys: tuple[str, ...], line_of: LineOf, overrides: Mapping[tuple[str, str], object]) -> str:
-    """Which key of a contradiction to name: one that `--set` brought, else the first that the text holds."""
-    for name in keys:
-        if tuple(name.split(".")) in overrides:
-            return name
-    return next((name for name in keys if line_of(tuple(name.split("."))) is not None), keys[0])
+def _subject(
+    keys: tuple[str, ...], values: Mapping[tuple[str, str], object], overrides: Mapping[tuple[str, str], object]
+) -> str:
+    """Which key of a contradiction to name: one that `--set` brought, else the first that isn't left to its default."""
+    for given in (overrides, values):
+        for name in keys:
+            if tuple(name.split(".")) in given:
+                return name
+    return keys[0]
 
 
 def _build(good: Mapping[tuple[str, str], object]) -> Profile:

@@ -51,8 +51,8 @@ def check_text(text: str, *, overrides: Sequence[str] = ()) -> tuple[Profile | N
     Returns:
         The profile, None where there is any problem; and every problem, by line, those of overrides last.
     """
-    lines = functools.cache(lambda: find_lines(text))
-    document, problems = parse_toml(text, lines)
+    read = parse_toml(text)
+    problems = list(read.problems)
     parsed: dict[tuple[str, str], object] = {}
     for override in overrides:
         result = parse_override(override)
@@ -62,18 +62,18 @@ def check_text(text: str, *, overrides: Sequence[str] = ()) -> tuple[Profile | N
             parsed.pop(result[0], None)
             parsed[result[0]] = result[1]
 
+    @functools.cache
+    def lines() -> Mapping[KeyPath, int]:
+        return find_lines(read.text)
+
     def find_line(path: KeyPath) -> int | None:
         if any((table, *field.split(".")) == path[: 1 + len(field.split("."))] for table, field in parsed):
             return None
         return line_of(lines(), path)
 
-    if document is None:
-        # The overrides are still checked, beside what keeps the text from being read.
-        _profile, more = check_values({}, parsed, find_line, partial=True)
-        return None, _sorted([*problems, *more])
-    unread = any(problem.line is not None for problem in problems)
-    profile, more = check_values(document, parsed, find_line, partial=unread)
-    return None if problems else profile, _sorted([*problems, *more])
+    # Of a text that can't be read the overrides are still checked.
+    profile, more = check_values(read.document or {}, parsed, find_line, partial=bool(problems))
+    return profile, _sorted([*problems, *more])
 
 
 def load_profile(name_or_path: str, *, overrides: Sequence[str] = ()) -> Profile:
@@ -171,10 +171,13 @@ def _hint_of_names(name_or_path: str) -> str:
     """The nearest profile file beside it or preset, and the presets there are."""
     path = Path(os.path.expanduser(name_or_path))
     presets = preset_names()
-    try:
-        beside = [str(path.parent / found.name) for found in path.parent.glob(f"*{SUFFIX}")]
-    except (OSError, ValueError):
-        beside = []
-    near = nearest(path.stem, presets) or nearest(str(path), beside)
+    near = nearest(path.stem, presets)
+    if near is None:
+        try:
+            beside = {found.name: found for found in path.parent.glob(f"*{SUFFIX}")}
+        except (OSError, ValueError):
+            beside = {}
+        name = nearest(path.name, beside)
+        near = None if name is None else str(beside[name])
     hint = _("Did you mean {near}?").format(near=plain(near)) + " " if near else ""
     return hint + _("The presets are: {names}.").format(names=", ".join(presets))

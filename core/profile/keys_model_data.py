@@ -80,6 +80,7 @@ DATA = (
         "list of texts",
         N_("Every row whose poem contains one of these strings is held out, before any other row."),
         N_("Name the poems you will show off, so that the model completes them instead of reciting them."),
+        may_have_lines=True,
     ),
     Key(
         "data.cutoff_len",

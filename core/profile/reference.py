@@ -51,6 +51,11 @@ DERIVED: Mapping[str, Derived] = MappingProxyType(
                 N_("Optimiser steps in all."),
             ),
             Derived(
+                "train.warmup_steps",
+                "⌈train.warmup_ratio × train.steps⌉",
+                N_("Steps in which the learning rate rises; the last of them has the full rate."),
+            ),
+            Derived(
                 "lora.scaling",
                 "lora.alpha / lora.r",
                 N_("What the adapter's output is multiplied by."),
@@ -159,5 +164,6 @@ def derive(profile: Profile, train_rows: int | None = None) -> dict[str, int | f
         "train.micro_batch_tokens": profile.train.micro_batch_size * profile.data.cutoff_len,
         "train.steps_per_epoch": steps_per_epoch,
         "train.steps": steps,
+        "train.warmup_steps": None if steps is None else math.ceil(profile.train.warmup_ratio * steps),
         "lora.scaling": profile.lora.alpha / profile.lora.r,
     }

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import re
 import tomllib
-from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 
 from core.i18n import _
 from core.plain import plain
-from core.profile.lines import KeyPath
+from core.profile.lines import find_lines
 from core.profile.problem import Problem
 
 _MOST_ERRORS = 20
@@ -20,39 +20,59 @@ _DOT_BETWEEN_NAMES = re.compile(r"\.(?=[ \t]*[\w\"'-])")
 _TOO_LONG_NUMBER = re.compile(r"[0-9_]{4301}")
 
 
-def parse_toml(text: str, lines: Callable[[], Mapping[KeyPath, int]]) -> tuple[dict[str, object] | None, list[Problem]]:
+@dataclass(frozen=True, slots=True)
+class Parsed:
+    """What could be read of a text."""
+
+    document: dict[str, object] | None
+    """The values; None where the errors hide the rest of the text."""
+    text: str
+    """What was read: the text with the lines that were passed over left blank."""
+    problems: list[Problem]
+    """The errors, in order."""
+
+
+def parse_toml(text: str) -> Parsed:
     """Parse a whole text.
 
     A `key = value` line with an error is reported, then passed over, so that the rest of the text is still checked.
-
-    Args:
-        text: the profile.
-        lines: gives the lines of its keys; called only where an error wants them.
-
-    Returns:
-        The values, None where the text can't be read beyond the errors; and the errors.
     """
     refusal = _refuse_outright(text)
     if refusal is not None:
-        return None, [refusal]
+        return Parsed(None, "", [refusal])
     remaining = text
     problems: list[Problem] = []
     while True:
         try:
-            return tomllib.loads(remaining), problems
-        except tomllib.TOMLDecodeError as error:
-            problem, line = _describe(error, text, lines)
+            return Parsed(tomllib.loads(remaining), remaining, problems)
+        except tomllib.TOMLDecodeError as caught:
+            error = _read_error(caught, remaining)
         except RecursionError:
-            return None, [Problem("", None, _("the profile's values are nested too deeply to read"), "")]
+            return Parsed(None, "", [Problem("", None, _("the profile's values are nested too deeply to read"), "")])
         except ValueError:
             # Python's limit on the digits of an integer.
-            return None, [_too_long_number(text)]
-        problems.append(problem)
-        without = _without_line(remaining, line)
+            return Parsed(None, "", [_too_long_number(text)])
+        message = _("not TOML: {detail} (column {column})").format(detail=error.detail, column=error.column)
+        problems.append(Problem("", error.line, message, _hint(error, remaining)))
+        without = _without_line(remaining, error)
         if without is None or len(problems) == _MOST_ERRORS:
-            # What follows the error can't be told from its consequences.
-            return None, problems
+            # What follows can't be told from the error's consequences.
+            return Parsed(None, "", problems)
         remaining = without
+
+
+@dataclass(frozen=True, slots=True)
+class _Error:
+    """What tomllib says of an error."""
+
+    detail: str
+    """Its own words, without the position."""
+    line: int
+    """From 1; the last line with something in it where tomllib says "end of document"."""
+    column: int
+    """From 1: the first character that doesn't fit."""
+    source: str
+    """The line's text."""
 
 
 def _refuse_outright(text: str) -> Problem | None:
@@ -70,59 +90,48 @@ def _refuse_outright(text: str) -> Problem | None:
     return None
 
 
-def _describe(
-    error: tomllib.TOMLDecodeError, text: str, lines: Callable[[], Mapping[KeyPath, int]]
-) -> tuple[Problem, int]:
+def _read_error(error: tomllib.TOMLDecodeError, text: str) -> _Error:
     detail = str(error)
     position = _POSITION.search(detail)
     detail = plain(_POSITION.sub("", detail))
+    rows = text.split("\n")
     if position is not None and position[1] is not None:
         line, column = int(position[1]), int(position[2])
     else:
         line = max(1, len(text.rstrip().split("\n")))
-        column = len(text.rstrip().split("\n")[-1]) + 1
-    source = text.split("\n")[line - 1] if line <= text.count("\n") + 1 else ""
-    message = _("not TOML: {detail} (column {column})").format(detail=detail, column=column)
-    return Problem("", line, message, _hint(detail, source, line, lines)), line
+        column = len(rows[line - 1].rstrip()) + 1
+    return _Error(detail, line, column, rows[line - 1] if line <= len(rows) else "")
 
 
-def _hint(detail: str, source: str, line: int, lines: Callable[[], Mapping[KeyPath, int]]) -> str:
-    key_line = _KEY_LINE.match(source)
-    if detail.startswith(("Cannot overwrite", "Cannot declare", "Cannot mutate", "Duplicate")):
-        name = key_line[1] if key_line else source.strip().strip("[]").strip()
-        earlier = min(
-            (at for path, at in lines().items() if at < line and _ends_with(path, name)),
-            default=None,
-            key=lambda at: line - at,
-        )
-        if earlier is not None:
-            return _("It is there already, on line {line}; a key or table may come once.").format(line=earlier)
+def _hint(error: _Error, text: str) -> str:
+    key_line = _KEY_LINE.match(error.source)
+    if error.detail.startswith(("Cannot overwrite", "Cannot declare", "Cannot mutate", "Duplicate")):
+        name = key_line[1] if key_line else error.source.strip().strip("[]").strip()
+        parts = tuple(name.split("."))
+        earlier = [at for path, at in find_lines(text).items() if at < error.line and path[-len(parts) :] == parts]
+        if earlier:
+            return _("It is there already, on line {line}; a key or table may come once.").format(line=max(earlier))
         return _("A key or table may come once.")
-    if detail.startswith("Invalid value"):
+    if error.detail.startswith("Invalid value"):
         return _('Text stands between quotes: "…"; a number is written 0.001 or 1e-3.')
-    if detail.startswith(("Invalid statement", "Expected '='")):
+    if error.detail.startswith(("Invalid statement", "Expected '='")):
         return _("A line is a [table], a key = value, or a # comment.")
-    if detail.startswith("Illegal character") and key_line and source.count('"') % 2:
+    if error.detail.startswith("Illegal character") and key_line and error.source.count('"') % 2:
         return _("A closing quote is missing.")
     return ""
 
 
-def _ends_with(path: KeyPath, name: str) -> bool:
-    parts = tuple(name.split("."))
-    return path[-len(parts) :] == parts
-
-
-def _without_line(text: str, line: int) -> str | None:
-    """The text with one `key = value` line blanked; None where the line is anything else, or may run on."""
+def _without_line(text: str, error: _Error) -> str | None:
+    """The text with the `key = value` line blanked that holds the error; None where it may be about more than that."""
+    row = error.source
+    key_line = _KEY_LINE.match(row)
+    # Before the value, the error is of what came before, such as a list that never ended.
+    if key_line is None or error.column <= key_line.end() or error.detail.startswith(("Unterminated", "Unclosed")):
+        return None
+    if '"""' in row or "'''" in row or row.count("[") != row.count("]") or row.count("{") != row.count("}"):
+        return None
     rows = text.split("\n")
-    if line > len(rows):
-        return None
-    row = rows[line - 1]
-    if not _KEY_LINE.match(row) or '"""' in row or "'''" in row:
-        return None
-    if row.count("[") != row.count("]") or row.count("{") != row.count("}"):
-        return None
-    rows[line - 1] = ""
+    rows[error.line - 1] = ""
     return "\n".join(rows)
 
 

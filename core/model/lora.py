@@ -1,0 +1,138 @@
+"""LoRA adapters by peft: put on a base, written, and read back after a check that nothing in them can run code."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from peft import LoraConfig, PeftModel, TaskType, get_peft_model
+from safetensors import SafetensorError
+
+from core.errors import PoemError
+from core.i18n import _
+from core.model.load import Base, read_json
+from core.plain import plain
+
+CONFIG_FILE = "adapter_config.json"
+WEIGHTS_FILE = "adapter_model.safetensors"
+
+
+@dataclass(frozen=True, slots=True)
+class AdapterFacts:
+    """What an adapter folder says of itself."""
+
+    base_name: str  # the base it was trained on, as its profile named it; "" where it doesn't say
+    target_modules: tuple[str, ...]
+
+
+def add_lora(
+    base: Base, *, r: int, alpha: int, dropout: float, bias: str, target_modules: Sequence[str], seed: int
+) -> PeftModel:
+    """Put a fresh adapter on the base, its weights seeded; only adapter parameters will train (Hu et al. 2021).
+
+    Raises:
+        PoemError: the base has no linear layer of a name in `target_modules`.
+    """
+    _check_targets(base.model, target_modules)
+    config = LoraConfig(
+        r=r,
+        lora_alpha=alpha,
+        lora_dropout=dropout,
+        bias=bias,  # type: ignore[arg-type]
+        target_modules=list(target_modules),
+        task_type=TaskType.CAUSAL_LM,
+        base_model_name_or_path=base.name,
+    )
+    devices = [base.device.torch_device] if base.device.torch_device.type == "cuda" else []
+    with torch.random.fork_rng(devices=devices):
+        torch.manual_seed(seed)
+        model = get_peft_model(base.model, config)
+    # peft puts the folder there; the profile's own name is what a person can find again.
+    model.peft_config["default"].base_model_name_or_path = base.name
+    return model  # type: ignore[return-value]
+
+
+def save_adapter(model: PeftModel, folder: Path) -> None:
+    """Write the adapter as peft's own safetensors and JSON, and nothing else."""
+    model.save_pretrained(str(folder), safe_serialization=True)
+    # A model card with blanks to fill in tells nobody anything.
+    (folder / "README.md").unlink(missing_ok=True)
+
+
+def check_adapter(folder: Path) -> AdapterFacts:
+    """Look at an adapter folder before any model is loaded.
+
+    Raises:
+        PoemError: it isn't one, or holds pickled weights only.
+    """
+    if not (folder / CONFIG_FILE).is_file():
+        raise PoemError(
+            _("this is no adapter folder: {name} is missing").format(name=CONFIG_FILE),
+            hint=_("Give the folder that a run wrote, such as runs/ID/adapter."),
+            where=str(folder),
+        )
+    config = read_json(folder / CONFIG_FILE)
+    if not (folder / WEIGHTS_FILE).is_file():
+        raise PoemError(
+            _("the adapter holds no {name}").format(name=WEIGHTS_FILE),
+            hint=_("Weights in pickle files (adapter_model.bin) are never loaded: they can run code."),
+            where=str(folder),
+        )
+    if config.get("peft_type") != "LORA" or config.get("auto_mapping"):
+        raise PoemError(
+            _("the adapter is not a plain LoRA adapter"),
+            hint=_("Use an adapter whose {name} has peft_type LORA.").format(name=CONFIG_FILE),
+            where=str(folder),
+        )
+    targets = config.get("target_modules")
+    names = tuple(map(str, targets)) if isinstance(targets, list) else ()
+    return AdapterFacts(str(config.get("base_model_name_or_path") or ""), names)
+
+
+def load_adapter(base: Base, folder: Path, *, trainable: bool = False) -> PeftModel:
+    """Put a saved adapter on the base.
+
+    Args:
+        base: the model it was trained on.
+        folder: of the adapter.
+        trainable: whether it is to be trained further.
+
+    Raises:
+        PoemError: the adapter can't be read or belongs to another base.
+    """
+    facts = check_adapter(folder)
+    try:
+        model: PeftModel = PeftModel.from_pretrained(
+            base.model, str(folder), is_trainable=trainable, local_files_only=True
+        )
+    except (RuntimeError, ValueError, KeyError, TypeError, OSError, SafetensorError) as error:
+        raise PoemError(
+            _("the adapter, made for {made_for}, doesn't fit the base {base}").format(
+                made_for=plain(facts.base_name) or _("an unnamed base"), base=plain(base.name)
+            ),
+            hint=_("Load it on the base it was trained on. In detail: {reason}").format(
+                reason=plain(str(error).splitlines()[0][:300]) if str(error) else type(error).__name__
+            ),
+            where=str(folder),
+        ) from error
+    model.eval()
+    return model
+
+
+def _check_targets(model: torch.nn.Module, wanted: Sequence[str]) -> None:
+    names = {
+        name.rpartition(".")[2]
+        for name, module in model.named_modules()
+        if isinstance(module, torch.nn.Linear) and "lm_head" not in name
+    }
+    for target in wanted:
+        if target not in names:
+            near = difflib.get_close_matches(target, names, n=3, cutoff=0.4) or sorted(names)
+            raise PoemError(
+                _("this model has no linear layer {target}").format(target=plain(target)),
+                hint=_("It has: {names}.").format(names=", ".join(near)),
+                where="lora.target_modules",
+            )

@@ -1,0 +1,1 @@
+"""Training: batches, loss, the loop that yields events, checkpoints, and the worker that keeps them. Heavy."""

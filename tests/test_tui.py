@@ -1,0 +1,150 @@
+"""The app, driven by keys at the smallest and at a large size: search, poems, runs, errors and hostile text."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+import pytest
+from rich.cells import cell_len
+from textual.pilot import Pilot
+from textual.widgets import Static, TabbedContent
+
+from core.data.rows import SAMPLE
+from core.runs.directory import create_run
+from core.runs.events import EvalDone, EventLog, RunFinished, RunStarted, SampleMade, StepDone
+from tui.app import PoemApp
+from tui.panes.dataset import verse_lines
+from tui.plain import fit
+from tui.widgets.row_list import RowList
+
+HOSTILE = "[/] 夜[bold]雨[@click=app.quit]寄北\u202e"
+SIZES = [(80, 24), (200, 60)]
+
+
+def drive(app: PoemApp, steps: Callable[[Pilot[None]], Awaitable[None]], size: tuple[int, int] = (80, 24)) -> None:
+    async def run() -> None:
+        async with app.run_test(size=size) as pilot:
+            await settle(pilot)
+            await steps(pilot)
+
+    asyncio.run(run())
+
+
+async def settle(pilot: Pilot[None]) -> None:
+    await pilot.app.workers.wait_for_complete()
+    await pilot.pause()
+
+
+def lines_of(app: PoemApp) -> list[str]:
+    """What is on the screen, line by line."""
+    return ["".join(segment.text for segment in strip) for strip in app.screen._compositor.render_strips()]
+
+
+def write_rows(path: Path, *rows: dict[str, str]) -> str:
+    path.write_text("\n".join(json.dumps(row) for row in rows), encoding="utf-8")
+    return str(path)
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_search_and_poem(tmp_path: Path, size: tuple[int, int]) -> None:
+    async def steps(pilot: Pilot[None]) -> None:
+        text = "\n".join(lines_of(app))
+        assert "builtin:tang-sample: 400 rows" in text
+        assert "›   0 劉禹錫   和樂天春詞" in text
+        couplets = ("新妝面面下朱樓，深鎖春光一院愁。", "行到中庭數花朵，蜻蜓飛上玉搔頭。")
+        found = [
+            (y, line.index(couplet)) for couplet in couplets for y, line in enumerate(lines_of(app)) if couplet in line
+        ]
+        (first, _x), (second, _x) = found[-2:] if size[0] == 80 else [found[1], found[-1]]
+        assert second == first + 1
+        assert {cell_len(line) for line in lines_of(app)} == {size[0]}
+        await pilot.press("slash", "張", "喬", "space", "吹", "backspace", "書")
+        await pilot.pause()
+        assert "builtin:tang-sample: 1 of 400 rows" in "\n".join(lines_of(app))
+        await pilot.press("q", "enter")
+        await pilot.pause()
+        assert "No row holds that." in "\n".join(lines_of(app))
+        await pilot.press("escape", "end")
+        await pilot.pause()
+        assert app.query_one("#rows", RowList).cursor == 399
+        assert "› 399" in "\n".join(lines_of(app))
+        await pilot.press("q")
+        assert not app.is_running or app._exit
+
+    app = PoemApp(SAMPLE, runs_dir=tmp_path / "none")
+    drive(app, steps, size)
+    assert app.return_code == 0
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_hostile_rows_and_runs(tmp_path: Path, size: tuple[int, int]) -> None:
+    row = {
+        "instruction": HOSTILE,
+        "input": HOSTILE,
+        "output": HOSTILE + "長" * 100_000,
+        HOSTILE: HOSTILE,
+        "title": HOSTILE,
+    }
+    file = write_rows(tmp_path / "rows.jsonl", row)
+    old, new = create_run(tmp_path / "runs", name="a"), create_run(tmp_path / "runs", name="b")
+    with EventLog(new.events_path) as log:
+        log.append(RunStarted(new.id, 0, 380, 20, 40, 2, HOSTILE, "cpu", "float32", 9000, 1234))
+        log.append(StepDone(1, 0.5, 5.5, 1e-3, 1.0, 100, 200.0, 0.5))
+        log.append(EvalDone(40, 4.5, 100, 1.0))
+        log.append(SampleMade(40, HOSTILE, "更上\x1b[2J一[/]層樓。"))
+        log.append(RunFinished(40, 5.25, 4.5, "adapter"))
+
+    async def steps(pilot: Pilot[None]) -> None:
+        assert any("夜[bold]雨[@click=app.quit]寄北\\u{202E}" in line for line in lines_of(app))
+        await pilot.press("2")
+        await settle(pilot)
+        text = "\n".join(lines_of(app))
+        assert app.query_one(TabbedContent).active == "runs"
+        assert text.index(f"› {new.id}") < text.index(f"  {old.id}")
+        assert "finished  40/40       5.250 → 4.500" in text
+        assert "更上␛[2J一[/]層樓。" in text
+        assert "\x1b" not in text
+        with EventLog(old.events_path) as log:
+            log.append(RunStarted(old.id, 0, 380, 20, 7, 2, "base", "cpu", "float32", 9000, 1234))
+        app.query_one("RunsPane")._look()  # type: ignore[attr-defined]
+        await settle(pilot)
+        await pilot.press("down")
+        await pilot.pause()
+        text = "\n".join(lines_of(app))
+        assert f"› {old.id}" in text
+        assert "died      0/7         - → -" in text
+        assert {cell_len(line) for line in lines_of(app)} == {size[0]}
+
+    drive(
+        PoemApp(file, runs_dir=tmp_path / "runs") if False else (app := PoemApp(file, runs_dir=tmp_path / "runs")),
+        steps,
+        size,
+    )
+
+
+@pytest.mark.parametrize("name", ["missing.jsonl", "bad.jsonl"])
+def test_a_file_that_cannot_be_read_is_named_and_the_app_lives(tmp_path: Path, name: str) -> None:
+    (tmp_path / "bad.jsonl").write_text('{"input": "[/]", "output": 7}\n', encoding="utf-8")
+    (tmp_path / "file").touch()
+
+    async def steps(pilot: Pilot[None]) -> None:
+        assert name in str(app.query_one("#data-head", Static).render())
+        assert name in "".join(line.strip() for line in lines_of(app))
+        await pilot.press("2")
+        await settle(pilot)
+        assert "A file is in the way: a directory is needed here." in "\n".join(lines_of(app))
+        await pilot.resize_terminal(79, 24)
+        await pilot.pause()
+        assert "poemtui needs a terminal of at least 80 × 24" in "\n".join(lines_of(app))
+
+    app = PoemApp(str(tmp_path / name), runs_dir=tmp_path / "file")
+    drive(app, steps)
+
+
+def test_fitting_and_verse() -> None:
+    assert [fit("夜雨寄北", cells) for cells in (9, 8, 7, 6)] == ["夜雨寄北 ", "夜雨寄北", "夜雨寄…", "夜雨… "]
+    assert fit("𠀀\n", 4) == "𠀀␊ "
+    assert list(verse_lines("春眠不覺曉，處處聞啼鳥。夜來風雨聲")) == ["春眠不覺曉，處處聞啼鳥。", "夜來風雨聲"]

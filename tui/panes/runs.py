@@ -1,0 +1,177 @@
+"""The Runs pane: every run of the runs directory, newest first, and what the one under the cursor did last.
+
+It only reads what runs write to the disk, so closing the app, or losing the terminal, never touches a run.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from textual import on, work
+from textual.app import ComposeResult
+from textual.containers import Container, Vertical, VerticalScroll
+from textual.content import Content
+from textual.message import Message
+from textual.widgets import Static
+from textual.worker import get_current_worker
+
+from core.errors import PoemError
+from core.i18n import N_, _
+from core.runs import events
+from core.runs.directory import RunDirectory, is_locked, list_runs
+from core.runs.view import RunView, fold_all, judged_by_lock
+from tui.plain import content, error_content
+from tui.widgets.row_list import Cells, RowList, lay_out
+
+_REFRESH_S = 0.5
+_EVENTS_SHOWN = 8
+_SAMPLES_SHOWN = 3
+_WIDTHS = (32, 9, 11, 17)
+# The statuses of `RunView`, for the catalogue.
+N_("starting"), N_("running"), N_("finished"), N_("stopped"), N_("failed"), N_("died")
+# Samples are shown in full elsewhere.
+_SENTENCES: dict[type[events.Event], str] = {
+    events.RunStarted: N_("started: {steps} steps, {base} on {device}"),
+    events.Note: N_("note: {message}"),
+    events.StepDone: N_("step {step}: loss {loss:.4f}"),
+    events.EvalDone: N_("step {step}: held-out loss {loss:.4f}"),
+    events.CheckpointSaved: N_("step {step}: saved {path}"),
+    events.RunFinished: N_("finished after step {step}"),
+    events.RunStopped: N_("stopped after step {step}: {reason}"),
+    events.RunFailed: N_("failed: {where} {message} {hint}"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class RunSeen:
+    """A run at one moment."""
+
+    view: RunView
+    """What its events and its lock say."""
+    tail: tuple[events.Event, ...] = ()
+    """Its last events, oldest first; samples left out."""
+    offset: int = 0
+    """Bytes of its events file that are read."""
+    problem: PoemError | None = None
+    """Why it can't be read; None where it can."""
+
+
+class RunsPane(Vertical):
+    """The list of runs and the details of one."""
+
+    @dataclass
+    class Looked(Message):
+        """The runs, newest first, or why their directory can't be read."""
+
+        result: tuple[RunSeen, ...] | PoemError
+
+    def __init__(self, runs_dir: Path) -> None:
+        """The pane of a runs directory, which need not exist yet."""
+        super().__init__()
+        self._runs_dir = runs_dir
+        self._runs: tuple[RunSeen, ...] = ()
+        self._looking = False
+
+    def compose(self) -> ComposeResult:
+        """The heads of the columns, the list and the details."""
+        yield Static(id="runs-head", classes="head")
+        with Container(classes="body"):
+            yield RowList(id="runs-list")
+            with VerticalScroll(classes="detail"):
+                yield Static(id="run")
+
+    def on_mount(self) -> None:
+        """Look now, and from now on twice a second."""
+        self._look()
+        self.set_interval(_REFRESH_S, self._look)
+
+    def _look(self) -> None:
+        if not self._looking:
+            self._looking = True
+            self._read_runs({run.view.id: run for run in self._runs})
+
+    @work(thread=True)
+    def _read_runs(self, known: dict[str, RunSeen]) -> None:
+        try:
+            directories = reversed(list_runs(self._runs_dir))
+            self.post_message(self.Looked(tuple(_see(run, known.get(run.id)) for run in directories)))
+        except PoemError as error:
+            self.post_message(self.Looked(error))
+
+    @on(Looked)
+    def _show_runs(self, event: Looked) -> None:
+        self._looking = False
+        head = self.query_one("#runs-head", Static)
+        self.set_class(isinstance(event.result, PoemError), "-error")
+        if isinstance(event.result, PoemError):
+            head.update(error_content(event.result))
+            self._runs = ()
+            return
+        if not event.result:
+            head.update(content(_("There are no runs in {directory}.").format(directory=self._runs_dir)))
+        elif event.result == self._runs:
+            return
+        else:
+            names = (_("run"), _("status"), _("step"), _("held-out loss"))
+            head.update(content(lay_out(tuple(zip(names, _WIDTHS, strict=True)))))
+        row_list = self.query_one(RowList)
+        wanted = self._runs[row_list.cursor].view.id if self._runs and row_list.cursor is not None else ""
+        self._runs = event.result
+        ids = [run.view.id for run in self._runs]
+        row_list.show(len(ids), self._cells, cursor=ids.index(wanted) if wanted in ids else 0)
+
+    def _cells(self, index: int) -> Cells:
+        run = self._runs[index]
+        view, status = run.view, _("unreadable") if run.problem else _(run.view.status)
+        steps = f"{view.step}/{view.steps}" if view.steps else "-"
+        return tuple(zip((view.id, status, steps, losses(view)), _WIDTHS, strict=True))
+
+    @on(RowList.CursorMoved)
+    def _show_run(self) -> None:
+        index = self.query_one(RowList).cursor
+        run = None if index is None else self._runs[index]
+        self.query_one("#run", Static).update(run_content(run) if run else "")
+
+
+def _see(run: RunDirectory, before: RunSeen | None) -> RunSeen:
+    """The run now, reading only what its events file has gained since `before`."""
+    seen = before if before and not before.problem else RunSeen(RunView(run.id))
+    view, tail, offset = seen.view, seen.tail, seen.offset
+    try:
+        locked = is_locked(run)  # before the events: a worker that writes its last one and leaves has not died
+        while not get_current_worker().is_cancelled:
+            new, next_offset = events.read_events(run.events_path, offset)
+            if next_offset == offset:
+                break
+            offset = next_offset
+            view = fold_all(view, new)
+            tail = (*tail, *(event for event, _time_s in new if type(event) in _SENTENCES))[-_EVENTS_SHOWN:]
+    except PoemError as error:
+        return RunSeen(RunView(run.id), problem=error)
+    return RunSeen(judged_by_lock(view, locked=locked), tail, offset)
+
+
+def run_content(run: RunSeen) -> Content:
+    """The run's id and losses, its last samples, and its last events, the newest of each first."""
+    view = run.view
+    parts = [content(view.id, "bold")]
+    if run.problem:
+        return Content("\n").join([*parts, error_content(run.problem)])
+    parts.append(content(_("held-out loss {losses}").format(losses=losses(view))))
+    if view.smoothed_loss is not None:
+        text = _("training loss {loss:.3f}, smoothed {smoothed:.3f}")
+        parts.append(content(text.format(loss=view.loss, smoothed=view.smoothed_loss)))
+    for sample in reversed(view.samples[-_SAMPLES_SHOWN:]):
+        text = _("step {step}: {prompt}").format(step=sample.step, prompt=sample.prompt)
+        parts += [content(text, "bold"), content(sample.text)]
+    return Content("\n").join([*parts, *(_sentence(event) for event in reversed(run.tail))])
+
+
+def _sentence(event: events.Event) -> Content:
+    return content(_(_SENTENCES[type(event)]).format(**asdict(event)), "dim")
+
+
+def losses(view: RunView) -> str:
+    """Held-out loss before and after, in nats per supervised token."""
+    return " → ".join("-" if loss is None else f"{loss:.3f}" for loss in (view.eval_loss_base, view.eval_loss))

@@ -1,0 +1,1 @@
+"""Widgets that know nothing of poems or runs."""
