@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from textual.app import App, ComposeResult
-from textual.widgets import Footer, Static, TabbedContent, TabPane
+from textual.widgets import Footer, Input, Static, TabbedContent, TabPane
 
 from core.i18n import _
 from tui.panes.dataset import DatasetPane
@@ -29,7 +29,8 @@ class PoemApp(App[None]):
         # Not in BINDINGS: at module scope the language isn't chosen yet.
         self.bind("1", "show('data')", description=_("Data"))
         self.bind("2", "show('runs')", description=_("Runs"))
-        self.bind("slash", "search", description=_("Search"), key_display="/")
+        # With priority, so that it has opened the search before a key that was typed right after it is passed on.
+        self._bindings.bind("slash", "search", _("Search"), key_display="/", priority=True)
         self.bind("escape", "end_search", description=_("End search"), show=False)
         self.bind("q", "quit", description=_("Quit"))
 
@@ -43,6 +44,10 @@ class PoemApp(App[None]):
         yield Static(_("poemtui needs a terminal of at least 80 × 24 characters."), id="too-small")
         yield Footer()
 
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """In a text field "/" is a character."""
+        return not (action == "search" and isinstance(self.focused, Input))
+
     def action_show(self, tab: str) -> None:
         """Switch to a tab and to the list in it."""
         self.query_one(TabbedContent).active = tab
@@ -51,7 +56,7 @@ class PoemApp(App[None]):
     def action_search(self) -> None:
         """Search the rows, from whatever tab."""
         self.query_one(TabbedContent).active = "data"
-        self.call_after_refresh(self.query_one(DatasetPane).action_search)
+        self.query_one(DatasetPane).action_search()
 
     def action_end_search(self) -> None:
         """Show all rows again."""

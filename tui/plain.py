@@ -8,7 +8,6 @@ from __future__ import annotations
 from rich.cells import cell_len, set_cell_size
 from textual.content import Content
 
-from core.errors import PoemError
 from core.i18n import _
 from core.plain import plain
 
@@ -22,11 +21,6 @@ def content(text: str, style: str = "") -> Content:
     if len(text) > _CHARACTERS_SHOWN:
         shown += " " + _("… and {count} more characters").format(count=len(text) - _CHARACTERS_SHOWN)
     return Content.styled(shown, style)
-
-
-def error_content(error: PoemError) -> Content:
-    """Where, what and how to mend it, in lines of their own."""
-    return content("\n".join(part for part in (error.where, error.message, error.hint) if part))
 
 
 def fit(text: str, cells: int) -> str:

@@ -91,6 +91,15 @@ class Encoder:
             for example, prompt, output in zip(examples, prompts, outputs, strict=True)
         ]
 
+    def encode_plain(self, texts: Sequence[tuple[int, str, str]]) -> list[Encoded]:
+        """Encode (row, given text, text to be scored) with no template at all, the end token last."""
+        given = self._texts([text for _row, text, _rest in texts])
+        rest = self._texts([text for _row, _given, text in texts])
+        return [
+            Encoded(row, "plain", (*before, *after, self.end_ids[0]), len(before))
+            for (row, _given, _rest), before, after in zip(texts, given, rest, strict=True)
+        ]
+
     def _prompts(self, examples: Sequence[Example]) -> list[tuple[int, ...]]:
         rendered = [self._render(example) for example in examples]
         # Most spans are the same in every row; each distinct text is encoded once.

@@ -19,7 +19,7 @@ from textual.widgets import Input, Static
 from core.data.rows import Row, RowFile, read_rows
 from core.errors import PoemError
 from core.i18n import _
-from tui.plain import content, error_content
+from tui.plain import content
 from tui.widgets.row_list import Cells, RowList
 
 _SENTENCE = re.compile(r"[^。！？；\n]*[。！？；]+[」』”’）]*|[^。！？；\n]+")
@@ -52,7 +52,7 @@ class DatasetPane(Vertical):
         """A line about the file, the search, the list and the poem."""
         yield Static(_("Reading …"), id="data-head", classes="head")
         search = Input(placeholder=_("words that a row holds; Esc ends the search"), id="search")
-        search.cursor_blink = False
+        search.cursor_blink = search.display = False
         yield search
         with Container(classes="body"):
             yield RowList(id="rows")
@@ -77,20 +77,21 @@ class DatasetPane(Vertical):
     def _show_file(self, event: FileRead) -> None:
         if isinstance(event.result, PoemError):
             self.add_class("-error")
-            self.query_one("#data-head", Static).update(error_content(event.result))
+            self.query_one("#data-head", Static).update(content(str(event.result)))
             return
         self._rows, self._haystacks = event.result.rows, event.haystacks
         self.search(self.query_one(Input).value)
 
     def action_search(self) -> None:
         """Open the search."""
-        self.add_class("-searching")
-        self.query_one(Input).focus()
+        search = self.query_one(Input)
+        search.display = True
+        self.screen.set_focus(search)  # at once: `focus` would wait, and the next key go astray
 
     def action_end_search(self) -> None:
         """Close the search and show every row."""
-        self.query_one(Input).value = ""
-        self.remove_class("-searching")
+        search = self.query_one(Input)
+        search.value, search.display = "", False
         self.query_one(RowList).focus()
 
     @on(Input.Changed)

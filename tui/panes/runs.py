@@ -21,7 +21,7 @@ from core.i18n import N_, _
 from core.runs import events
 from core.runs.directory import RunDirectory, is_locked, list_runs
 from core.runs.view import RunView, fold_all, judged_by_lock
-from tui.plain import content, error_content
+from tui.plain import content
 from tui.widgets.row_list import Cells, RowList, lay_out
 
 _REFRESH_S = 0.5
@@ -48,13 +48,15 @@ class RunSeen:
     """A run at one moment."""
 
     view: RunView
-    """What its events and its lock say."""
+    """What its events say."""
+    status: str = ""
+    """Its status as its lock has it too: "died" is no end, as the worker may be about to start."""
     tail: tuple[events.Event, ...] = ()
     """Its last events, oldest first; samples left out."""
     offset: int = 0
     """Bytes of its events file that are read."""
-    problem: PoemError | None = None
-    """Why it can't be read; None where it can."""
+    problem: str = ""
+    """Why it can't be read; "" where it can."""
 
 
 class RunsPane(Vertical):
@@ -64,13 +66,14 @@ class RunsPane(Vertical):
     class Looked(Message):
         """The runs, newest first, or why their directory can't be read."""
 
-        result: tuple[RunSeen, ...] | PoemError
+        result: tuple[RunSeen, ...] | str
 
     def __init__(self, runs_dir: Path) -> None:
         """The pane of a runs directory, which need not exist yet."""
         super().__init__()
         self._runs_dir = runs_dir
         self._runs: tuple[RunSeen, ...] = ()
+        self._shown: tuple[RunSeen, ...] | str | None = None
         self._looking = False
 
     def compose(self) -> ComposeResult:
@@ -97,33 +100,32 @@ class RunsPane(Vertical):
             directories = reversed(list_runs(self._runs_dir))
             self.post_message(self.Looked(tuple(_see(run, known.get(run.id)) for run in directories)))
         except PoemError as error:
-            self.post_message(self.Looked(error))
+            self.post_message(self.Looked(str(error)))
 
     @on(Looked)
     def _show_runs(self, event: Looked) -> None:
         self._looking = False
-        head = self.query_one("#runs-head", Static)
-        self.set_class(isinstance(event.result, PoemError), "-error")
-        if isinstance(event.result, PoemError):
-            head.update(error_content(event.result))
-            self._runs = ()
-            return
-        if not event.result:
-            head.update(content(_("There are no runs in {directory}.").format(directory=self._runs_dir)))
-        elif event.result == self._runs:
-            return
-        else:
-            names = (_("run"), _("status"), _("step"), _("held-out loss"))
-            head.update(content(lay_out(tuple(zip(names, _WIDTHS, strict=True)))))
+        if event.result == self._shown:
+            return  # nothing is painted again that hasn't changed
+        self._shown = event.result
         row_list = self.query_one(RowList)
-        wanted = self._runs[row_list.cursor].view.id if self._runs and row_list.cursor is not None else ""
-        self._runs = event.result
+        wanted = None if row_list.cursor is None else self._runs[row_list.cursor].view.id
+        self._runs = () if isinstance(event.result, str) else event.result
         ids = [run.view.id for run in self._runs]
         row_list.show(len(ids), self._cells, cursor=ids.index(wanted) if wanted in ids else 0)
+        if isinstance(event.result, str):
+            head = event.result
+        elif ids:
+            names = (_("run"), _("status"), _("step"), _("held-out loss"))
+            head = lay_out(tuple(zip(names, _WIDTHS, strict=True)))
+        else:
+            head = _("There are no runs in {directory}.").format(directory=self._runs_dir)
+        self.set_class(isinstance(event.result, str), "-error")
+        self.query_one("#runs-head", Static).update(content(head))
 
     def _cells(self, index: int) -> Cells:
         run = self._runs[index]
-        view, status = run.view, _("unreadable") if run.problem else _(run.view.status)
+        view, status = run.view, _("unreadable") if run.problem else _(run.status)
         steps = f"{view.step}/{view.steps}" if view.steps else "-"
         return tuple(zip((view.id, status, steps, losses(view)), _WIDTHS, strict=True))
 
@@ -148,8 +150,8 @@ def _see(run: RunDirectory, before: RunSeen | None) -> RunSeen:
             view = fold_all(view, new)
             tail = (*tail, *(event for event, _time_s in new if type(event) in _SENTENCES))[-_EVENTS_SHOWN:]
     except PoemError as error:
-        return RunSeen(RunView(run.id), problem=error)
-    return RunSeen(judged_by_lock(view, locked=locked), tail, offset)
+        return RunSeen(RunView(run.id), problem=str(error))
+    return RunSeen(view, judged_by_lock(view, locked=locked).status, tail, offset)
 
 
 def run_content(run: RunSeen) -> Content:
@@ -157,7 +159,7 @@ def run_content(run: RunSeen) -> Content:
     view = run.view
     parts = [content(view.id, "bold")]
     if run.problem:
-        return Content("\n").join([*parts, error_content(run.problem)])
+        return Content("\n").join([*parts, content(run.problem)])
     parts.append(content(_("held-out loss {losses}").format(losses=losses(view))))
     if view.smoothed_loss is not None:
         text = _("training loss {loss:.3f}, smoothed {smoothed:.3f}")
