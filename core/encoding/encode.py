@@ -107,9 +107,7 @@ class Encoder:
         ids_of = dict(zip(distinct, self._texts(distinct), strict=True))
         return [
             tuple(
-                token
-                for span in spans
-                for token in ((self._added[span.text],) if span.special else ids_of[span.text])
+                token for span in spans for token in ((self._added[span.text],) if span.special else ids_of[span.text])
             )
             for spans in rendered
         ]
@@ -191,9 +189,9 @@ def fit(encoded: Sequence[Encoded], *, cutoff_len: int, overlong: str) -> tuple[
             _("{count} rows are longer than data.cutoff_len = {cutoff} tokens: rows {rows}").format(
                 count=len(rows), cutoff=cutoff_len, rows=name_rows(rows)
             ),
-            hint=_("The longest has {longest}. Raise data.cutoff_len, or set data.overlong to drop or truncate.").format(
-                longest=max(len(item.ids) for item in long)
-            ),
+            hint=_(
+                "The longest has {longest}. Raise data.cutoff_len, or set data.overlong to drop or truncate."
+            ).format(longest=max(len(item.ids) for item in long)),
             where="data.overlong",
         )
     empty = [item.row for item in long if item.supervised_from >= cutoff_len]

@@ -91,9 +91,7 @@ class ModelTemplate:
 
     def _apply(self, messages: list[dict[str, str]], *, prompt: bool) -> str:
         try:
-            return str(
-                self._tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=prompt)
-            )
+            return str(self._tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=prompt))
         except Exception as error:
             # A template is a program of the model's author; whatever it raises is the template's refusal.
             raise _template_error(
@@ -135,9 +133,7 @@ def _fill(text: str, contents: dict[str, str]) -> str:
     pieces = [text]
     for name, content in contents.items():
         pieces = [
-            part
-            for piece in pieces
-            for part in (_interleave(piece.split(name), content) if piece in text else [piece])
+            part for piece in pieces for part in (_interleave(piece.split(name), content) if piece in text else [piece])
         ]
     return "".join(pieces)
 

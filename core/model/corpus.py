@@ -16,7 +16,7 @@ from tokenizers import Tokenizer
 
 from core.errors import PoemError
 from core.i18n import _
-from core.model.verse_tokenizer import END_OF_TEXT, IM_END, IM_START
+from core.model.verse_tokenizer import END_OF_TEXT, IM_END, IM_START, special_id
 
 # One poem in 99, from the first, until there are 2,000: a rule that anyone can repeat on the same file.
 HELD_OUT_EVERY = 99
@@ -56,8 +56,7 @@ def read_corpus(path: Path) -> Corpus:
         PoemError: the file is missing, not UTF-8 text, or too short to hold anything out.
     """
     try:
-        opened = gzip.open(path, "rt", encoding="utf-8") if path.suffix == ".gz" else path.open(encoding="utf-8")
-        with opened as file:
+        with gzip.open(path, "rt", encoding="utf-8") if path.suffix == ".gz" else path.open(encoding="utf-8") as file:
             poems = [line.strip() for line in file if line.strip()]
     except (OSError, EOFError, UnicodeDecodeError) as error:
         raise PoemError(
@@ -95,7 +94,7 @@ class Documents:
         self.seed = seed
         self._poems = encode_poems(tokenizer, poems)
         self._end, self._im_start, self._im_end = (
-            tokenizer.token_to_id(token) for token in (END_OF_TEXT, IM_START, IM_END)
+            special_id(tokenizer, token) for token in (END_OF_TEXT, IM_START, IM_END)
         )
         self._full_stop = tokenizer.encode("。").ids
         self._newline = tokenizer.encode("\n").ids

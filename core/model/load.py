@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
 from transformers.utils import logging as transformers_logging
 
@@ -33,6 +34,12 @@ class Base:
     device: Device
     precision: Precision
     identity: Mapping[str, str]  # SHA-256 of the configuration and tokenizer, size of the weights
+
+    @property
+    def embeddings(self) -> torch.Tensor:
+        """The input embeddings, (V, D)."""
+        weight: torch.Tensor = self.model.get_input_embeddings().weight.detach()  # type: ignore[operator]
+        return weight
 
 
 def resolve_base(base: str) -> Path:
@@ -123,7 +130,7 @@ def load_base(base: str, *, dtype: str = "auto", device: str = "auto") -> Base:
             where=str(folder),
         ) from error
     model.to(chosen.torch_device)  # type: ignore[arg-type]
-    model.eval()
+    model.eval()  # type: ignore[no-untyped-call]
     return Base(model, tokenizer, base, folder, chosen, precision, identity_of(folder))
 
 

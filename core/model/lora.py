@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +16,9 @@ from core.errors import PoemError
 from core.i18n import _
 from core.model.load import Base, read_json
 from core.plain import plain
+
+# peft's own call of a transformers name that is being renamed; nothing that a person here could mend.
+warnings.filterwarnings("ignore", message=".*is_gradient_checkpointing.*", category=FutureWarning)
 
 CONFIG_FILE = "adapter_config.json"
 WEIGHTS_FILE = "adapter_model.safetensors"
@@ -44,20 +48,19 @@ def add_lora(
         bias=bias,  # type: ignore[arg-type]
         target_modules=list(target_modules),
         task_type=TaskType.CAUSAL_LM,
-        base_model_name_or_path=base.name,
     )
+    # peft writes down the model's name; the profile's own is what a person can find again, a folder elsewhere is not.
+    base.model.name_or_path = base.name
     devices = [base.device.torch_device] if base.device.torch_device.type == "cuda" else []
     with torch.random.fork_rng(devices=devices):
         torch.manual_seed(seed)
-        model = get_peft_model(base.model, config)
-    # peft puts the folder there; the profile's own name is what a person can find again.
-    model.peft_config["default"].base_model_name_or_path = base.name
-    return model  # type: ignore[return-value]
+        return get_peft_model(base.model, config)
 
 
 def save_adapter(model: PeftModel, folder: Path) -> None:
     """Write the adapter as peft's own safetensors and JSON, and nothing else."""
-    model.save_pretrained(str(folder), safe_serialization=True)
+    # Embeddings never train here; told so, peft doesn't look for the base's configuration on the hub.
+    model.save_pretrained(str(folder), safe_serialization=True, save_embedding_layers=False)
     # A model card with blanks to fill in tells nobody anything.
     (folder / "README.md").unlink(missing_ok=True)
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import itertools
 import json
-import math
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
@@ -18,7 +17,7 @@ from typing import Any
 
 import torch
 from safetensors import safe_open
-from safetensors.torch import load_file, save_file
+from safetensors.torch import save_file
 from tokenizers import Tokenizer
 from transformers import Qwen2Config, Qwen2ForCausalLM
 
@@ -26,7 +25,7 @@ from core.errors import PoemError
 from core.i18n import _
 from core.model.corpus import INSTRUCTIONS, SYSTEM_PROMPTS, Corpus, Documents, encode_poems, pack
 from core.model.muon import Muon
-from core.model.verse_tokenizer import END_OF_TEXT, save_tokenizer, train_tokenizer
+from core.model.verse_tokenizer import END_OF_TEXT, save_tokenizer, special_id, train_tokenizer
 
 ADAM_BETAS = (0.9, 0.95)
 GRADIENT_CLIP = 1.0
@@ -83,7 +82,7 @@ class Score:
 def build_model(plan: Plan, tokenizer: Tokenizer) -> Qwen2ForCausalLM:
     """A Qwen2 model of the plan's shape, with seeded random weights."""
     torch.manual_seed(plan.seed)
-    end = tokenizer.token_to_id(END_OF_TEXT)
+    end = special_id(tokenizer, END_OF_TEXT)
     return Qwen2ForCausalLM(
         Qwen2Config(
             vocab_size=plan.vocab_size,
@@ -139,9 +138,9 @@ def loss_of(model: Qwen2ForCausalLM, batch: dict[str, torch.Tensor]) -> torch.Te
 def score_poems(model: Qwen2ForCausalLM, tokenizer: Tokenizer, poems: Sequence[str], *, batch_poems: int = 64) -> Score:
     """The likelihood of poems under a model, end of poem not counted."""
     device = next(model.parameters()).device
-    end = tokenizer.token_to_id(END_OF_TEXT)
+    end = special_id(tokenizer, END_OF_TEXT)
     encoded = sorted(([end, *ids] for ids in encode_poems(tokenizer, poems)), key=len)
-    model.eval()
+    model.eval()  # type: ignore[no-untyped-call]
     nats = 0.0
     for start in range(0, len(encoded), batch_poems):
         documents = encoded[start : start + batch_poems]
@@ -156,6 +155,12 @@ def learning_rate_share(tokens: int, step: int, plan: Plan) -> float:
     """The share of the full learning rate in force after `tokens` tokens, in step `step` (from 1)."""
     left = (plan.tokens - tokens) / (plan.tokens * plan.decay_share)
     return max(0.0, min(1.0, left, step / plan.warmup_steps))
+
+
+def in_batches(sequences: Iterator[list[list[int]]], size: int) -> Iterator[list[list[list[int]]]]:
+    """Packed sequences in batches of `size`; the last may be smaller."""
+    while batch := list(itertools.islice(sequences, size)):
+        yield batch
 
 
 class Pretraining:
@@ -193,7 +198,7 @@ class Pretraining:
         """Batches of packed sequences from where the run stands, epoch after epoch without end."""
         while True:
             sequences = pack(self.documents.epoch(self.epoch), sequence_tokens=self.plan.sequence_tokens)
-            batches = iter(lambda: list(itertools.islice(sequences, self.plan.batch_sequences)), [])
+            batches = in_batches(sequences, self.plan.batch_sequences)
             for batch in itertools.islice(batches, self.batch_of_epoch, None):
                 self.batch_of_epoch += 1
                 yield batch
@@ -204,7 +209,7 @@ class Pretraining:
         """Train until the token budget is spent, reporting every `report_every` steps."""
         losses: list[torch.Tensor] = []
         tokens_before, started_s = self.tokens, time.monotonic()
-        pad = self.tokenizer.token_to_id(END_OF_TEXT)
+        pad = special_id(self.tokenizer, END_OF_TEXT)
         for sequences in self.batches():
             share = learning_rate_share(self.tokens, self.step + 1, self.plan)
             if share <= 0:
@@ -246,7 +251,6 @@ class Pretraining:
         fresh.mkdir(parents=True, exist_ok=True)
         save_tokenizer(self.tokenizer, fresh)
         tensors = {f"model.{name}": tensor for name, tensor in self.model.named_parameters()}
-        steps: dict[str, float] = {}
         for name, parameter in self.model.named_parameters():
             for optimiser in (self.muon, self.adam):
                 for key, value in optimiser.state.get(parameter, {}).items():
@@ -258,7 +262,6 @@ class Pretraining:
             "tokens": self.tokens,
             "epoch": self.epoch,
             "batch_of_epoch": self.batch_of_epoch,
-            **steps,
         }
         (fresh / "state.json").write_text(json.dumps(state, indent=2), encoding="utf-8")
         old = folder.with_name(folder.name + ".old")
@@ -278,7 +281,7 @@ class Pretraining:
         """
         state = read_state(folder)
         parameters = dict(self.model.named_parameters())
-        with safe_open(folder / "state.safetensors", framework="pt") as file:  # type: ignore[no-untyped-call]
+        with safe_open(folder / "state.safetensors", framework="pt") as file:
             for key in file.keys():  # noqa: SIM118 (not a mapping)
                 kind, _dot, rest = key.partition(".")
                 if kind == "model":
@@ -318,5 +321,3 @@ def read_state(folder: Path) -> dict[str, Any]:
             where=str(folder),
         ) from error
     return state
-
-

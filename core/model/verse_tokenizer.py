@@ -66,6 +66,14 @@ def train_tokenizer(poems: Iterable[str], chat_texts: Iterable[str], *, vocab_si
     return tokenizer
 
 
+def special_id(tokenizer: Tokenizer, token: str) -> int:
+    """The id of one of `SPECIAL_TOKENS`."""
+    found = tokenizer.token_to_id(token)
+    if found is None:
+        raise ValueError(f"the tokenizer has no {token}")
+    return int(found)
+
+
 def save_tokenizer(tokenizer: Tokenizer, folder: Path) -> None:
     """Write tokenizer.json and tokenizer_config.json as transformers reads them in a qwen2 folder."""
     tokenizer.save(str(folder / "tokenizer.json"))

@@ -61,6 +61,4 @@ def collate(items: Sequence[Encoded], *, device: torch.device) -> Batch:
         input_ids[row, : len(ids)] = ids
         attention_mask[row, : len(ids)] = 1
         targets[row, item.supervised_from - 1 : len(ids) - 1] = ids[item.supervised_from :]
-    return Batch(
-        input_ids.to(device), attention_mask.to(device), targets.to(device), tuple(item.row for item in items)
-    )
+    return Batch(input_ids.to(device), attention_mask.to(device), targets.to(device), tuple(item.row for item in items))

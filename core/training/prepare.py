@@ -68,8 +68,8 @@ def prepare(profile: Profile, tokenizer: Any, embeddings: Any = None) -> Prepare
         _("Template: {reason}").format(reason=encoder.reason),
     ]
     if file.bad_rows:
-        numbers = name_rows([bad.number for bad in file.bad_rows])
-        notes.append(_("{count} bad rows skipped: {rows}").format(count=len(file.bad_rows), rows=numbers))
+        skipped = name_rows([bad.number for bad in file.bad_rows])
+        notes.append(_("{count} bad rows skipped: {rows}").format(count=len(file.bad_rows), rows=skipped))
     if split.kin:
         notes.append(_("{count} rows left out: they share lines with a held-out poem").format(count=len(split.kin)))
     if data.tasks:

@@ -5,6 +5,7 @@ An interrupt ends the current step, saves a checkpoint and closes the run, which
 
 from __future__ import annotations
 
+import json
 import os
 import platform
 import signal
@@ -116,7 +117,7 @@ def resume(run: RunDirectory, *, on_event: Callable[[Event], None]) -> Outcome:
 
 def _make_ready(profile: Profile, *, adapter: Path | None) -> _Ready:
     base = load_base(profile.model.base, dtype=profile.model.dtype, device=profile.model.device)
-    prepared = prepare(profile, base.tokenizer, base.model.get_input_embeddings().weight.detach())
+    prepared = prepare(profile, base.tokenizer, base.embeddings)
     lora, keys = profile.lora, profile.train
     if adapter is not None:
         model = load_adapter(base, adapter, trainable=True)
@@ -189,8 +190,6 @@ def _manifest(ready: _Ready) -> dict[str, Any]:
 
 
 def _check_same(run: RunDirectory, ready: _Ready) -> None:
-    import json
-
     manifest, now = json.loads(run.manifest_path.read_text(encoding="utf-8")), _manifest(ready)
     for key, what in (("data", _("the data file")), ("model", _("the base model"))):
         if manifest.get(key) != now[key]:
@@ -237,7 +236,7 @@ def _work(run: RunDirectory, ready: _Ready, *, done_steps: int, on_event: Callab
 def _train(
     run: RunDirectory, ready: _Ready, *, done_steps: int, record: Callable[..., None], interrupts: list[str]
 ) -> Outcome:
-    profile, prepared, model, keys = ready.profile, ready.prepared, ready.model, ready.profile.train
+    prepared, model, keys = ready.prepared, ready.model, ready.profile.train
     first = prepared.examples(0)
     steps = ready.plan.count_steps(len(first))
     record(

@@ -95,7 +95,7 @@ def run(args: argparse.Namespace) -> int:
     encoder = make_encoder(
         base.tokenizer,
         template=profile.data.template,
-        embeddings=base.model.get_input_embeddings().weight,
+        embeddings=base.embeddings,
     )
     model: Any = base.model
     if adapter is not None:

@@ -80,9 +80,7 @@ def _complete(profile: Any, adapter: Path | None, outcome: Any) -> str:
     from core.model.lora import load_adapter
 
     base = load_base(profile.model.base, dtype=profile.model.dtype, device=profile.model.device)
-    encoder = make_encoder(
-        base.tokenizer, template=profile.data.template, embeddings=base.model.get_input_embeddings().weight.detach()
-    )
+    encoder = make_encoder(base.tokenizer, template=profile.data.template, embeddings=base.embeddings)
     model: Any = base.model if adapter is None else load_adapter(base, adapter)
     example = make_completion_example(COUPLET, profile, trained_instruction(outcome.run))
     keys = profile.generation

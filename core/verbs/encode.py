@@ -72,7 +72,7 @@ def run(args: argparse.Namespace) -> int:
             where=_("{file}, row {row}").format(file=args.file, row=args.row),
         )
     encoded = kept[0]
-    tokens = [tokenizer.decode([token]) for token in encoded.ids]
+    tokens = [str(tokenizer.decode([token])) for token in encoded.ids]
     if args.json:
         print_json(
             {
@@ -107,7 +107,7 @@ def _embeddings(folder: Path, template: str) -> Any:
     from safetensors import safe_open
 
     for path in sorted(folder.glob("*.safetensors")):
-        with safe_open(path, framework="pt") as file:  # type: ignore[no-untyped-call]
+        with safe_open(path, framework="pt") as file:
             for name in file.keys():  # noqa: SIM118 (not a mapping)
                 if name.endswith("embed_tokens.weight"):
                     return file.get_tensor(name)

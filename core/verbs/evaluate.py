@@ -35,7 +35,7 @@ def run(args: argparse.Namespace) -> int:
     source = find_source(runs_dir=Path(args.runs_dir), wanted_run=found.id)
     profile = source.profile
     base = load_base(profile.model.base, dtype=profile.model.dtype, device=profile.model.device)
-    prepared = prepare(profile, base.tokenizer, base.model.get_input_embeddings().weight.detach())
+    prepared = prepare(profile, base.tokenizer, base.embeddings)
     manifest = json.loads(found.manifest_path.read_text(encoding="utf-8"))
     if manifest.get("data", {}).get("sha256") != prepared.file.sha256:
         raise PoemError(

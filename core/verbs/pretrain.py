@@ -22,7 +22,9 @@ def add(subparsers: Any) -> None:
     parser.add_argument("--resume", action="store_true", help=_("go on from the checkpoint in DIR"))
     parser.add_argument("--tokens", type=int, metavar="N", help=_("token budget of the whole run"))
     parser.add_argument("--device", default="auto", help=_("auto, cpu, mps, cuda"))
-    parser.add_argument("--checkpoint-every", type=int, default=100, metavar="STEPS", help=_("steps between checkpoints"))
+    parser.add_argument(
+        "--checkpoint-every", type=int, default=100, metavar="STEPS", help=_("steps between checkpoints")
+    )
     parser.add_argument("--eval-every", type=int, default=200, metavar="STEPS", help=_("steps between held-out losses"))
 
 
