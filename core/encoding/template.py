@@ -6,6 +6,7 @@ that nothing in a poem ever becomes one.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import Any
 
@@ -130,16 +131,7 @@ class ModelTemplate:
 
 def _fill(text: str, contents: dict[str, str]) -> str:
     # One pass over the template's own text: what is put in is never searched for placeholders.
-    pieces = [text]
-    for name, content in contents.items():
-        pieces = [
-            part for piece in pieces for part in (_interleave(piece.split(name), content) if piece in text else [piece])
-        ]
-    return "".join(pieces)
-
-
-def _interleave(parts: list[str], content: str) -> list[str]:
-    return [parts[0], *(piece for part in parts[1:] for piece in (content, part))]
+    return re.sub("|".join(contents), lambda found: contents[found[0]], text)
 
 
 def _split_specials(text: str, specials: list[str]) -> list[Span]:
