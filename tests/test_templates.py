@@ -23,7 +23,9 @@ class FakeTokenizer:
     def get_added_vocab(self) -> dict[str, int]:
         return {"<|endoftext|>": 0, "<|im_start|>": 1, "<|im_end|>": 2}
 
-    def apply_chat_template(self, messages: list[dict[str, str]], *, tokenize: bool, add_generation_prompt: bool) -> Any:
+    def apply_chat_template(
+        self, messages: list[dict[str, str]], *, tokenize: bool, add_generation_prompt: bool
+    ) -> Any:
         from transformers.utils.chat_template_utils import render_jinja_template
 
         assert not tokenize

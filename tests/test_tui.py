@@ -111,7 +111,7 @@ def test_hostile_rows_and_runs(tmp_path: Path, size: tuple[int, int]) -> None:
         app.query_one(RunsPane)._look()
         await settle(pilot)
         await pilot.press("down")
-        await pilot.pause()
+        await settle(pilot)
         text = "\n".join(lines_of(app))
         assert f"› {old.id}" in text
         assert "died      0/7         - → -" in text
