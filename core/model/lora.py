@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from peft import LoraConfig, PeftModel, TaskType, get_peft_model
-from safetensors import SafetensorError
+from peft import LoraConfig, PeftModel, TaskType, get_peft_model, get_peft_model_state_dict
+from safetensors import SafetensorError, safe_open
 
 from core.errors import PoemError
 from core.i18n import _
@@ -107,22 +107,36 @@ def load_adapter(base: Base, folder: Path, *, trainable: bool = False) -> PeftMo
         PoemError: the adapter can't be read or belongs to another base.
     """
     facts = check_adapter(folder)
+    # A folder may have moved, so only its own name counts.
+    if facts.base_name and Path(facts.base_name).name != Path(base.name).name:
+        raise _other_base(facts, base, folder, _("the bases have different names"))
     try:
         model: PeftModel = PeftModel.from_pretrained(
             base.model, str(folder), is_trainable=trainable, local_files_only=True
         )
     except (RuntimeError, ValueError, KeyError, TypeError, OSError, SafetensorError) as error:
+        reason = str(error).splitlines()[0][:300] if str(error) else type(error).__name__
+        raise _other_base(facts, base, folder, reason) from error
+    with safe_open(folder / WEIGHTS_FILE, framework="pt") as file:
+        missing = sorted(set(get_peft_model_state_dict(model)) - set(file.keys()))
+    if missing:
         raise PoemError(
-            _("the adapter, made for {made_for}, doesn't fit the base {base}").format(
-                made_for=plain(facts.base_name) or _("an unnamed base"), base=plain(base.name)
-            ),
-            hint=_("Load it on the base it was trained on. In detail: {reason}").format(
-                reason=plain(str(error).splitlines()[0][:300]) if str(error) else type(error).__name__
-            ),
+            _("the adapter lacks {count} tensors, such as {name}").format(count=len(missing), name=plain(missing[0])),
+            hint=_("Copy it again."),
             where=str(folder),
-        ) from error
+        )
     model.eval()
     return model
+
+
+def _other_base(facts: AdapterFacts, base: Base, folder: Path, reason: str) -> PoemError:
+    return PoemError(
+        _("the adapter, made for {made_for}, doesn't fit the base {base}").format(
+            made_for=plain(facts.base_name) or _("an unnamed base"), base=plain(base.name)
+        ),
+        hint=_("Load it on the base it was trained on. In detail: {reason}").format(reason=plain(reason)),
+        where=str(folder),
+    )
 
 
 def _check_targets(model: torch.nn.Module, wanted: Sequence[str]) -> None:

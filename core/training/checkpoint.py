@@ -92,6 +92,9 @@ def load_optimiser(checkpoint: Path, optimiser: torch.optim.Optimizer) -> int:
             index, _dot, key = name.partition(".")
             state.setdefault(int(index), {})[key] = tensor
         document = optimiser.state_dict()
+        indices = {index for group in document["param_groups"] for index in group["params"]}
+        if step and state.keys() != indices:
+            raise ValueError(_("optimiser tensors are missing"))
         optimiser.load_state_dict({"state": state, "param_groups": document["param_groups"]})
     except (OSError, SafetensorError, ValueError, KeyError) as error:
         raise PoemError(
