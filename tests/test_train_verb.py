@@ -185,3 +185,16 @@ def test_refused_before_anything_is_made(
 def test_overlong_rows_are_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     message = refused(tmp_path, capsys, "data.cutoff_len=24", "data.overlong=truncate")
     assert "nothing left to learn: rows " in message
+
+
+def test_a_run_keeps_full_paths(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from core.profile.document import load_profile
+    from core.training.worker import _with_full_paths
+
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "poems.json").write_text("[]", encoding="utf-8")
+    (tmp_path / "base").mkdir()
+    kept = _with_full_paths(load_profile("tang-tiny-cpu", overrides=["data.path=poems.json", "model.base=base"]))
+    assert (kept.data.path, kept.model.base) == (str(tmp_path / "poems.json"), str(tmp_path / "base"))
+    builtin = load_profile("tang-tiny-cpu")
+    assert _with_full_paths(builtin) == builtin

@@ -118,7 +118,7 @@ def load_adapter(base: Base, folder: Path, *, trainable: bool = False) -> PeftMo
         reason = str(error).splitlines()[0][:300] if str(error) else type(error).__name__
         raise _other_base(facts, base, folder, reason) from error
     with safe_open(folder / WEIGHTS_FILE, framework="pt") as file:
-        missing = sorted(set(get_peft_model_state_dict(model)) - set(file.keys()))
+        missing = sorted(set(get_peft_model_state_dict(model, save_embedding_layers=False)) - set(file.keys()))
     if missing:
         raise PoemError(
             _("the adapter lacks {count} tensors, such as {name}").format(count=len(missing), name=plain(missing[0])),

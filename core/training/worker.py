@@ -12,7 +12,7 @@ import signal
 import tomllib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -23,11 +23,12 @@ import transformers
 from accelerate import Accelerator
 
 from core import __version__
+from core.data.rows import resolve_data_path
 from core.errors import PoemError
 from core.generation.decode import Completion, Sampling, complete
 from core.generation.prompt import make_completion_example
 from core.i18n import _
-from core.model.load import Base, load_base
+from core.model.load import BUILTIN, Base, load_base
 from core.model.lora import add_lora, load_adapter, save_adapter
 from core.profile.document import dump_profile, profile_from_dict
 from core.profile.schema import Profile
@@ -82,6 +83,7 @@ def start(profile: Profile, *, runs_dir: Path, name: str | None, on_event: Calla
     Raises:
         PoemError: the profile, the data, the model or the disk is at fault.
     """
+    profile = _with_full_paths(profile)
     ready = _make_ready(profile, adapter=None)
     _check_space(ready, runs_dir)
     run = create_run(runs_dir, name=name)
@@ -113,6 +115,17 @@ def resume(run: RunDirectory, *, on_event: Callable[[Event], None]) -> Outcome:
         _check_same(run, ready)
         done_steps = load_optimiser(found[-1], ready.optimiser)
         return _work(run, ready, done_steps=done_steps, on_event=on_event)
+
+
+def _with_full_paths(profile: Profile) -> Profile:
+    """The profile as a run keeps it: it must mean the same when it is resumed from another directory."""
+    data, model = profile.data, profile.model
+    if not data.path.startswith(BUILTIN):
+        data = replace(data, path=str(resolve_data_path(data.path).absolute()))
+    folder = Path(model.base).expanduser()
+    if not model.base.startswith(BUILTIN) and folder.is_dir():
+        model = replace(model, base=str(folder.absolute()))
+    return replace(profile, data=data, model=model)
 
 
 def _make_ready(profile: Profile, *, adapter: Path | None) -> _Ready:
