@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -38,6 +39,15 @@ def drive(app: PoemApp, steps: Callable[[Pilot[None]], Awaitable[None]], size: t
 async def settle(pilot: Pilot[None]) -> None:
     await pilot.app.workers.wait_for_complete()
     await pilot.pause()
+
+
+async def until(pilot: Pilot[None], holds: Callable[[], bool]) -> None:
+    """Let the app work until something holds; a busy machine needs more turns than an idle one."""
+    for _turn in range(200):
+        if holds():
+            return
+        await settle(pilot)
+    raise AssertionError("it never held")
 
 
 def lines_of(app: PoemApp) -> list[str]:
@@ -110,16 +120,15 @@ def test_hostile_rows_and_runs(tmp_path: Path, size: tuple[int, int]) -> None:
             log.append(RunStarted(old.id, 0, 380, 20, 7, 2, "base", "cpu", "float32", 9000, 1234))
         app.query_one(RunsPane)._look()
         await settle(pilot)
+        await until(pilot, lambda: app.focused is app.query_one("#runs-list", RowList))
         await pilot.press("down")
-        await settle(pilot)
+        await until(pilot, lambda: f"› {old.id}" in "\n".join(lines_of(app)))
         text = "\n".join(lines_of(app))
-        assert f"› {old.id}" in text
-        assert "died      0/7         - → -" in text
+        await until(pilot, lambda: "died      0/7         - → -" in "\n".join(lines_of(app)))
         assert {cell_len(line) for line in lines_of(app)} == {size[0]}
         with lock_run(old):  # resumed: not dead after all
             app.query_one(RunsPane)._look()
-            await settle(pilot)
-        assert "running   0/7         - → -" in "\n".join(lines_of(app))
+            await until(pilot, lambda: "running   0/7         - → -" in "\n".join(lines_of(app)))
 
     app = PoemApp(file, runs_dir=tmp_path / "runs")
     drive(app, steps, size)
