@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Awaitable, Callable
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
