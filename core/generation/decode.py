@@ -30,6 +30,7 @@ from transformers import (
 from core.errors import PoemError
 from core.generation.stream import Detokeniser
 from core.i18n import _
+from core.profile.schema import GenerationKeys
 
 # Below this, dividing by the temperature leaves float32; the likeliest token has all the odds long before.
 _COLDEST = 1e-5
@@ -51,6 +52,18 @@ class Sampling:
     """Divides the odds of tokens of prompt and completion; 1: off. Works at temperature 0 too."""
     no_repeat_ngram_size: int
     """No run of this many tokens twice in prompt and completion; 0: off. Works at temperature 0 too."""
+
+
+def sampling_of(keys: GenerationKeys) -> Sampling:
+    """How a profile's `[generation]` draws tokens."""
+    return Sampling(
+        max_new_tokens=keys.max_new_tokens,
+        temperature=keys.temperature,
+        top_p=keys.top_p,
+        top_k=keys.top_k,
+        repetition_penalty=keys.repetition_penalty,
+        no_repeat_ngram_size=keys.no_repeat_ngram_size,
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,7 +25,7 @@ from accelerate import Accelerator
 from core import __version__
 from core.data.rows import resolve_data_path
 from core.errors import PoemError
-from core.generation.decode import Completion, Sampling, complete
+from core.generation.decode import Completion, complete, sampling_of
 from core.generation.prompt import make_completion_example
 from core.i18n import _
 from core.model.load import BUILTIN, Base, load_base
@@ -324,14 +324,7 @@ def _train(
 
 def _samples(ready: _Ready, step: int) -> Iterator[SampleMade]:
     keys = ready.profile.generation
-    sampling = Sampling(
-        max_new_tokens=keys.max_new_tokens,
-        temperature=keys.temperature,
-        top_p=keys.top_p,
-        top_k=keys.top_k,
-        repetition_penalty=keys.repetition_penalty,
-        no_repeat_ngram_size=keys.no_repeat_ngram_size,
-    )
+    sampling = sampling_of(keys)
     for prompt in ready.profile.train.sample_prompts:
         example = make_completion_example(prompt, ready.profile, ready.prepared.instruction)
         ids = ready.prepared.encoder.prompt_ids(example)

@@ -88,7 +88,7 @@ def run(args: argparse.Namespace) -> int:
     example = make_completion_example(text, profile, asked or trained_instruction(source.trained_in), asked)
 
     from core.encoding.encode import make_encoder
-    from core.generation.decode import Sampling, complete
+    from core.generation.decode import complete, sampling_of
     from core.model.load import load_base
 
     base = load_base(profile.model.base, dtype=profile.model.dtype, device=profile.model.device)
@@ -108,14 +108,7 @@ def run(args: argparse.Namespace) -> int:
         base.tokenizer,
         encoder.prompt_ids(example),
         end_ids=encoder.end_ids,
-        sampling=Sampling(
-            max_new_tokens=keys.max_new_tokens,
-            temperature=keys.temperature,
-            top_p=keys.top_p,
-            top_k=keys.top_k,
-            repetition_penalty=keys.repetition_penalty,
-            no_repeat_ngram_size=keys.no_repeat_ngram_size,
-        ),
+        sampling=sampling_of(keys),
         seeds=range(keys.seed, keys.seed + keys.count),
     )
     if not args.json:

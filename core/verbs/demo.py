@@ -74,7 +74,7 @@ def run(args: argparse.Namespace) -> int:
 
 def _complete(profile: Any, adapter: Path | None, outcome: Any) -> str:
     from core.encoding.encode import make_encoder
-    from core.generation.decode import Completion, Sampling, complete
+    from core.generation.decode import Completion, complete, sampling_of
     from core.generation.prompt import make_completion_example, trained_instruction
     from core.model.load import load_base
     from core.model.lora import load_adapter
@@ -84,14 +84,7 @@ def _complete(profile: Any, adapter: Path | None, outcome: Any) -> str:
     model: Any = base.model if adapter is None else load_adapter(base, adapter)
     example = make_completion_example(COUPLET, profile, trained_instruction(outcome.run))
     keys = profile.generation
-    sampling = Sampling(
-        max_new_tokens=keys.max_new_tokens,
-        temperature=keys.temperature,
-        top_p=keys.top_p,
-        top_k=keys.top_k,
-        repetition_penalty=keys.repetition_penalty,
-        no_repeat_ngram_size=keys.no_repeat_ngram_size,
-    )
+    sampling = sampling_of(keys)
     stream = complete(
         model,
         base.tokenizer,
