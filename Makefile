@@ -10,12 +10,13 @@ WHEEL_VENV := build/wheel-venv
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export PIP_NO_INPUT := 1
 
-.PHONY: help demo test slow check format locale constraints wheel check-wheel clean
+.PHONY: help demo test slow faults check format locale constraints wheel check-wheel clean
 
 help:
 	@echo "make demo         fine-tune the built-in model on the bundled poems, before and after (minutes)"
 	@echo "make test         the tests, but for the slow ones"
 	@echo "make slow         the slow tests"
+	@echo "make faults       kills, signals, cut connections, full disks (minutes); FAULTS=short: a part of it"
 	@echo "make check        lint, format, types, import contracts, message catalogues"
 	@echo "make format       lint fixes and format"
 	@echo "make locale       bring the message catalogues up to date"
@@ -40,6 +41,11 @@ test: $(INSTALLED)
 # Exit code 5: no test is marked slow.
 slow: $(INSTALLED)
 	$(BIN)/python -m pytest -m slow $(ARGS) || test $$? -eq 5
+
+# Real processes, signals, an sshd and small disks of its own; root can do all of it. The last line has the figures.
+faults: export FAULTS := $(FAULTS)
+faults: $(INSTALLED)
+	@$(BIN)/python -m pytest tests/faults $(ARGS)
 
 check: $(INSTALLED)
 	$(BIN)/ruff check .

@@ -294,7 +294,7 @@ def _cores() -> int:
 
 
 def _disk(runs_dir: Path) -> tuple[str, int]:
-    from core.runs.directory import free_bytes
+    from core.runs.storage import free_bytes
 
     here = runs_dir.absolute()
     while not os.path.lexists(here) and here != here.parent:

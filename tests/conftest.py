@@ -1,7 +1,8 @@
-"""What holds for every test: no network, no settings of the person who runs it, light tests before heavy ones."""
+"""What holds for every test: no network, no settings and no queue of the person who runs it, light tests first."""
 
 from __future__ import annotations
 
+import itertools
 import os
 import re
 from collections.abc import Iterator
@@ -22,14 +23,25 @@ os.environ.update(
 )
 
 _HEAVY = re.compile(r"\b(torch|transformers|peft|datasets)\b|core\.(model|training|generation|evaluation|convert)\b")
+_numbers = itertools.count()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _states(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """Where the queues of the tests are, so that none waits for a person's run, nor for another test's."""
+    folder = tmp_path_factory.mktemp("states")
+    os.environ["POEMTUI_STATE"] = str(folder / "fixtures")  # for fixtures of a wider scope than one test
+    yield folder
+    del os.environ["POEMTUI_STATE"]
 
 
 @pytest.fixture(autouse=True)
-def _settings_stay(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def _settings_stay(monkeypatch: pytest.MonkeyPatch, _states: Path) -> Iterator[None]:
     """Undo what a test did to the language, and what it did to these variables."""
     from core import i18n
 
     monkeypatch.setenv("LANGUAGE", "en")
+    monkeypatch.setenv("POEMTUI_STATE", str(_states / str(next(_numbers))))
     yield
     i18n.use("en")
 

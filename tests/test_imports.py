@@ -30,7 +30,7 @@ print(json.dumps(loaded))
 
 
 def light_modules() -> list[str]:
-    modules = ["core.errors", "core.plain", "core.i18n", "core.cli"]
+    modules = ["core.base_folder", "core.errors", "core.plain", "core.i18n", "core.cli"]
     for room in LIGHT_ROOMS:
         for path in sorted((ROOT / "core" / room).rglob("*.py")):
             parts = path.relative_to(ROOT).with_suffix("").parts

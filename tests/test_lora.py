@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
-from peft import PeftModel
+from peft import LoraConfig, PeftModel, get_peft_model
 from transformers import Qwen2Config, Qwen2ForCausalLM
 
 from core.errors import PoemError
@@ -40,7 +41,7 @@ def tiny_base(name: str = "tiny", hidden_size: int = 32) -> Base:
     device = choose_device("cpu")
     precision = choose_precision("float32", device.torch_device)
     tokenizer: Any = None
-    return Base(tiny_model(hidden_size), tokenizer, name, Path(name), device, precision, {})
+    return Base(tiny_model(hidden_size), tokenizer, name, Path(name), device, precision)
 
 
 def adapted(base: Base, *, seed: int = 3, r: int = 4, targets: tuple[str, ...] = ("q_proj", "down_proj")) -> Any:
@@ -156,7 +157,8 @@ def test_pickled_weights_are_never_loaded(tmp_path: Path, saved: tuple[Path, tor
         ("{", "can't be read"),
         ("[" * 100_000, "can't be read"),
         ('{"peft_type": "IA3"}', "not a plain LoRA adapter"),
-        ('{"peft_type": "LORA", "auto_mapping": {"parent_library": "os"}}', "not a plain LoRA adapter"),
+        ('{"peft_type": "LORA", "auto_mapping": {"parent_library": "os"}}', "auto_mapping"),
+        ('{"peft_type": "LORA"}', "target_modules = None"),
     ],
 )
 def test_other_folders_are_refused(tmp_path: Path, config: str | None, problem: str) -> None:
@@ -165,6 +167,108 @@ def test_other_folders_are_refused(tmp_path: Path, config: str | None, problem: 
         (tmp_path / "adapter_config.json").write_text(config, encoding="utf-8")
     with pytest.raises(PoemError, match=problem):
         check_adapter(tmp_path)
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {},
+        {"use_rslora": True, "lora_dropout": 0.05},
+        {"use_dora": True, "r": 2},
+        {"bias": "all"},
+        {"bias": "lora_only", "lora_bias": True},
+        {"init_lora_weights": "gaussian", "lora_alpha": 16.5},
+        {"target_modules": "all-linear", "task_type": None},
+        {"target_modules": ["self_attn.q_proj"]},
+    ],
+)
+def test_ordinary_adapters_of_peft_itself_are_read(tmp_path: Path, settings: dict[str, Any]) -> None:
+    config = LoraConfig(**{"r": 4, "target_modules": ["q_proj", "up_proj"], "task_type": "CAUSAL_LM", **settings})
+    model = moved(get_peft_model(tiny_model(), config))
+    model.save_pretrained(str(tmp_path), save_embedding_layers=False)
+    assert torch.equal(logits(load_adapter(tiny_base(), tmp_path)), logits(model))
+    assert not torch.equal(logits(model), logits(tiny_model()))
+
+
+def changed(folder: Path, saved: Path, **changes: Any) -> Path:
+    config = json.loads((saved / "adapter_config.json").read_text(encoding="utf-8"))
+    (folder / "adapter_config.json").write_text(json.dumps({**config, **changes}), encoding="utf-8")
+    (folder / "adapter_model.safetensors").symlink_to(saved / "adapter_model.safetensors")
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("megatron_config", {"tensor_model_parallel_size": 1}),
+        ("megatron_core", "os"),
+        ("auto_mapping", {"base_model_class": "x", "parent_library": "os"}),
+        ("auto_mapping", {"base_model_class": "x"}),
+        ("target_modules", "(a+)+$"),
+        ("target_modules", "all-linear"),
+        ("target_modules", []),
+        ("target_modules", ["q_proj", "(a+)+"]),
+        ("target_modules", [1]),
+        ("exclude_modules", "(a+)+$"),
+        ("rank_pattern", {"(a+)+": 4}),
+        ("alpha_pattern", {"(a+)+": 4}),
+        ("layers_pattern", "(a+)+"),
+        ("layers_to_transform", [0]),
+        ("layer_replication", [[0, 2], [0, 2]]),
+        ("modules_to_save", ["lm_head"]),
+        ("trainable_token_indices", [1]),
+        ("target_parameters", ["weight"]),
+        ("loftq_config", {"loftq_bits": 4}),
+        ("eva_config", {"rho": 2.0}),
+        ("corda_config", {"cache_file": "/etc/passwd"}),
+        ("arrow_config", {"top_k": 1}),
+        ("runtime_config", {"ephemeral_gpu_offload": True}),
+        ("init_lora_weights", "pissa"),
+        ("use_qalora", True),
+        ("qalora_group_size", 32),
+        ("task_type", "SEQ_CLS"),
+        ("bias", "some"),
+        ("r", 0),
+        ("r", 4097),
+        ("r", True),
+        ("r", 4.0),
+        ("lora_alpha", -1),
+        ("lora_alpha", float("inf")),
+        ("lora_alpha", "8"),
+        ("lora_dropout", 1.5),
+        ("lora_dropout", float("nan")),
+        ("use_dora", "yes"),
+        ("base_model_name_or_path", ["a"]),
+        ("a_key_of_a_later_peft", "anything"),
+        ("__class__", "x"),
+    ],
+)
+def test_more_than_plain_lora_is_refused_by_name(
+    tmp_path: Path, saved: tuple[Path, torch.Tensor], key: str, value: Any
+) -> None:
+    changed(tmp_path, saved[0], **{key: value})
+    with pytest.raises(PoemError, match=f"not a plain LoRA adapter: {key} = ") as caught:
+        check_adapter(tmp_path)
+    assert caught.value.where == str(tmp_path / "adapter_config.json")
+
+
+@pytest.mark.parametrize("empty", [None, False, {}, []])
+def test_an_empty_key_of_another_peft_is_passed_over(
+    tmp_path: Path, saved: tuple[Path, torch.Tensor], empty: Any
+) -> None:
+    folder = changed(tmp_path, saved[0], a_key_of_a_later_peft=empty, revision="main")
+    assert torch.equal(logits(load_adapter(tiny_base(), folder)), saved[1])
+
+
+def test_weights_are_a_regular_file(tmp_path: Path, saved: tuple[Path, torch.Tensor]) -> None:
+    weights = changed(tmp_path, saved[0]) / "adapter_model.safetensors"
+    assert check_adapter(tmp_path).base_name == "tiny"  # a link to one is fine
+    (tmp_path / "adapter_model.bin").touch()
+    for put in (lambda: weights.symlink_to(tmp_path / "gone"), lambda: os.mkfifo(weights), weights.mkdir):
+        weights.unlink()
+        put()
+        with pytest.raises(PoemError, match="holds no adapter_model.safetensors"):
+            check_adapter(tmp_path)
 
 
 def test_a_missing_target_is_answered_with_the_nearest() -> None:

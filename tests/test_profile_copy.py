@@ -17,14 +17,14 @@ from core.profile.document import (
     profile_from_dict,
     profile_to_dict,
 )
-from core.profile.schema import DataKeys, ModelKeys, Profile, TrainKeys
+from core.profile.schema import DataKeys, ModelKeys, NotifyKeys, Profile, TrainKeys
 
 ODD = "\"'''\\ {author} \n\t # = [x] 白日依山盡 \U00020000 \u200b é"
 
 
 def test_a_dict_holds_every_key_and_plain_values() -> None:
     tables = profile_to_dict(Profile(data=DataKeys(hold_out=("a",), tasks=(Task("t", None, "{x}", None, 0.5),))))
-    assert list(tables) == ["model", "data", "train", "lora", "generation"]
+    assert list(tables) == ["model", "data", "train", "lora", "generation", "notify"]
     assert tables["data"] == {
         "path": "builtin:tang-sample",
         "rows": "all",
@@ -38,7 +38,7 @@ def test_a_dict_holds_every_key_and_plain_values() -> None:
         "columns": {},
         "tasks": [{"name": "t", "input": "{x}", "weight": 0.5}],
     }
-    assert [len(tables[table]) for table in tables] == [3, 11, 18, 6, 8]
+    assert [len(tables[table]) for table in tables] == [3, 11, 19, 6, 8, 1]
 
 
 @pytest.mark.parametrize(
@@ -50,6 +50,7 @@ def test_a_dict_holds_every_key_and_plain_values() -> None:
         Profile(data=DataKeys(rows=1, tasks=(Task('"q"', ODD.replace("{author}", ""), "", "{{}}", 1e-300),))),
         Profile(data=DataKeys(tasks=tuple(Task(f"第{n}", None, None, None, float(n)) for n in range(20)))),
         Profile(train=TrainKeys(learning_rate=5e-324, weight_decay=0.1 + 0.2 - 0.3, adam_epsilon=1e-22, max_steps=7)),
+        Profile(train=TrainKeys(trackers=("wandb", "trackio")), notify=NotifyKeys("mail '白 日' \\\"")),
     ],
 )
 def test_the_resolved_copy_reads_back_equal(profile: Profile) -> None:

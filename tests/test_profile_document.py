@@ -79,7 +79,10 @@ r = 1.0
         (16, "lora.r", "lora.r must be a whole number, not one with a decimal point"),
     ]
     hints = {problem.key: problem.hint for problem in check_text(text)[1]}
-    assert hints["modle"] == "Did you mean [model]? The tables are: [model], [data], [train], [lora], [generation]."
+    assert (
+        hints["modle"]
+        == "Did you mean [model]? The tables are: [model], [data], [train], [lora], [generation], [notify]."
+    )
     assert hints["train.epochs"] == "It may be: 1 to 10,000 epochs."
     assert hints["train.batch_size"] == "Take batch_size = 8, or micro_batch_size = 3."
     assert hints["train.learning_rate"] == "Leave out the quotes."
@@ -135,6 +138,14 @@ r = 1.0
         ('model.device = "cuda:N"', 'model.device can\'t be "cuda:N"'),
         ('model.dtype = "float16"', 'model.dtype can\'t be "float16"'),
         ('lora.task_type = "SEQ_CLS"', 'lora.task_type can\'t be "SEQ_CLS"'),
+        ('train.trackers = "wandb"', "train.trackers must be a list of texts, not text"),
+        ('train.trackers = ["wandb", "tensorbord"]', 'train.trackers[1] can\'t be "tensorbord"'),
+        ('train.trackers = ["wandb", "wandb"]', 'train.trackers names "wandb" twice'),
+        ("notify.command = 3", "notify.command must be text, not a whole number"),
+        ("notify.command = 'mail \"me'", "notify.command ends inside quotation marks or after a backslash"),
+        ("notify.command = 'mail me\\'", "notify.command ends inside quotation marks or after a backslash"),
+        ("notify.command = '\"\" me'", "notify.command names no program"),
+        ('notify.command = "mail\\nme"', "notify.command holds the control character U+000A"),
         ("train = 3", "train must be a table"),
         ("epochs = 3", "there is no key epochs outside the tables"),
         ("data.columns = 3", "data.columns must be a table of column names, not 3"),
@@ -185,12 +196,22 @@ def test_one_wrong_value(line: str, message: str) -> None:
         "data.tasks = [{name = 'a'}, {name = 'b', weight = 0}]",
         "data.tasks = [{name = 'a', instruction = '', output = '{{{title}}}'}]",
         "data.columns = {}",
+        'train.trackers = ["wandb", "tensorboard", "trackio"]',
+        'notify.command = ""',
+        'notify.command = "  "',
+        "notify.command = 'mail -s \"a run\" me\\@here'",
     ],
 )
 def test_edge_values_are_fine(line: str) -> None:
     profile, found = check_text(line)
     assert found == ()
     assert profile is not None
+
+
+def test_the_hints_for_trackers() -> None:
+    assert only('train.trackers = "wandb"').hint == 'Write trackers = ["wandb"].'
+    hint = only('train.trackers = ["tensorbord"]').hint
+    assert hint == 'Did you mean "tensorboard"? It may be: "tensorboard", "trackio", "wandb".'
 
 
 def test_a_bad_template_names_its_line() -> None:

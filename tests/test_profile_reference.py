@@ -9,7 +9,7 @@ import pytest
 
 from core.data.recipe import Task
 from core.profile.document import check_text
-from core.profile.key import describe_range
+from core.profile.key import describe_range, describe_values
 from core.profile.page import markdown_page, shown_default
 from core.profile.reference import CONSTANTS, DERIVED, KEYS, default_of, derive, fields_of, nearest_key
 from core.profile.schema import Profile, TrainKeys
@@ -28,7 +28,7 @@ def test_every_key_of_the_schema_and_no_other() -> None:
 
 
 def test_keys_come_in_the_schemas_order() -> None:
-    for table in ("model", "data", "train", "lora", "generation"):
+    for table in ("model", "data", "train", "lora", "generation", "notify"):
         assert list(fields_of(table)) == [field.name for field in fields(getattr(Profile(), table))]
 
 
@@ -71,10 +71,16 @@ def test_defaults(name: str, default: object) -> None:
         ("lora.bias", '"none", "all", "lora_only"'),
         ("data.path", ""),
         ("train.adam_epsilon", "above 0, up to 0.1"),
+        ("train.trackers", '"tensorboard", "trackio", "wandb"'),
     ],
 )
 def test_ranges_in_words(name: str, words: str) -> None:
     assert describe_range(KEYS[name]) == words
+
+
+def test_values_in_words() -> None:
+    assert describe_values(KEYS["train.trackers"]) == 'a list of "tensorboard", "trackio", "wandb"'
+    assert describe_values(KEYS["notify.command"]) == "text"
 
 
 @pytest.mark.parametrize(
@@ -91,6 +97,8 @@ def test_ranges_in_words(name: str, words: str) -> None:
         ("MAX_LEN", "generation.max_new_tokens"),
         ("GRAD_ACC_STEPS", "train.gradient_accumulation"),
         ("data.tasks.wieght", "data.tasks.weight"),
+        ("notify.comand", "notify.command"),
+        ("train.tracker", "train.trackers"),
         ("train.k0", None),
         ("", None),
         ("x" * 100_000, None),

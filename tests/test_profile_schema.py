@@ -7,7 +7,7 @@ import dataclasses
 import pytest
 
 from core.profile.document import load_profile
-from core.profile.schema import DataKeys, GenerationKeys, LoraKeys, ModelKeys, Profile, TrainKeys
+from core.profile.schema import DataKeys, GenerationKeys, LoraKeys, ModelKeys, NotifyKeys, Profile, TrainKeys
 
 PROJECTIONS = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj")
 
@@ -47,6 +47,7 @@ def test_every_default() -> None:
             keep_checkpoints=3,
             sample_every=500,
             sample_prompts=("白日依山盡，黃河入海流。",),
+            trackers=(),
         ),
         lora=LoraKeys(r=8, alpha=16, dropout=0.05, bias="none", target_modules=PROJECTIONS, task_type="CAUSAL_LM"),
         generation=GenerationKeys(
@@ -59,6 +60,7 @@ def test_every_default() -> None:
             seed=42,
             count=1,
         ),
+        notify=NotifyKeys(command=""),
     )
 
 
@@ -67,6 +69,7 @@ def test_the_recommended_preset_is_the_defaults() -> None:
     assert recommended.train == default.train
     assert recommended.lora == default.lora
     assert recommended.generation == default.generation
+    assert recommended.notify == default.notify
 
 
 def test_a_profile_never_changes() -> None:

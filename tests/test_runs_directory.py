@@ -1,32 +1,18 @@
-"""Run directories: names, finding, locks, durable small files."""
+"""Run directories: their names, their parts, and how they are found again."""
 
 from __future__ import annotations
 
 import errno
-import json
 import os
 import stat
-import subprocess
-import sys
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from core.errors import PoemError
-from core.runs.directory import (
-    RunDirectory,
-    create_run,
-    find_run,
-    free_bytes,
-    is_locked,
-    list_runs,
-    lock_run,
-    run_name,
-    storage_error,
-    write_json,
-)
+from core.runs.directory import RunDirectory, create_run, find_run, list_runs, run_name
+from core.runs.storage import write_json
 
 A, B, C = "20261124-041530-tang", "20261124-041530-tang-2", "20261125-090000-sung"
 
@@ -106,6 +92,8 @@ def test_the_parts_of_a_run() -> None:
         "checkpoints": run.checkpoints_path,
         "checkpoints/step-000200": run.checkpoint_path(200),
         "adapter": run.adapter_path,
+        "adapter/best": run.best_path,
+        "trackers": run.trackers_path,
     }
     assert {name: path.relative_to(run.path).as_posix() for name, path in parts.items()} == {n: n for n in parts}
 
@@ -142,10 +130,6 @@ def test_what_the_system_refuses_is_said(
         create_run(tmp_path / "runs")
     assert caught.value.where == str(tmp_path / "runs")
     assert caught.value.hint
-
-
-def test_escapes_in_a_path_are_shown_not_sent() -> None:
-    assert storage_error(OSError(errno.EACCES, ""), Path("a\x1b[2J")).where == "a␛[2J"
 
 
 def test_list_runs_is_oldest_first_and_takes_runs_only(three_runs: Path) -> None:
@@ -196,95 +180,12 @@ def test_find_run_refuses_links(three_runs: Path) -> None:
         find_run(three_runs, link.name)
 
 
-def test_lock_is_seen_while_held_and_asking_makes_no_file(tmp_path: Path) -> None:
-    run = create_run(tmp_path)
-    assert not is_locked(run)
-    assert not run.lock_path.exists()
-    with lock_run(run):
-        assert is_locked(run)
-        with pytest.raises(PoemError, match=f"The run {run.id} is at work"), lock_run(run):
-            pass
-        assert is_locked(run)
-    assert not is_locked(run)
-    with lock_run(run):
-        pass
-
-
-def test_a_killed_process_lets_go_of_the_lock(tmp_path: Path) -> None:
-    run = create_run(tmp_path)
-    code = (
-        "import sys; from pathlib import Path; from core.runs.directory import RunDirectory, lock_run\n"
-        "with lock_run(RunDirectory(Path(sys.argv[1]))): print('held', flush=True); sys.stdin.read()"
-    )
-    with subprocess.Popen(
-        [sys.executable, "-c", code, str(run.path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, cwd=_repository()
-    ) as holder:
-        assert holder.stdout is not None
-        assert holder.stdout.readline() == b"held\n"
-        assert is_locked(run)
-        holder.kill()
-        holder.wait()
-    assert not is_locked(run)
-
-
-def test_a_lock_that_is_a_link_is_refused(tmp_path: Path) -> None:
-    run = create_run(tmp_path)
-    run.lock_path.symlink_to(tmp_path / "elsewhere")
-    with pytest.raises(PoemError, match="symbolic link"):
-        is_locked(run)
-    with pytest.raises(PoemError, match="symbolic link"), lock_run(run):
-        pass
-
-
-def test_write_json_replaces_whole_files(tmp_path: Path) -> None:
-    path = tmp_path / "manifest.json"
-    write_json(path, {"詩": "白日\ud800", "n": 1})
-    assert path.read_text(encoding="utf-8") == '{\n  "詩": "白日\\ud800",\n  "n": 1\n}\n'
-    write_json(path, {"n": 2})
-    assert json.loads(path.read_text(encoding="utf-8")) == {"n": 2}
-    assert os.listdir(tmp_path) == ["manifest.json"]
-
-
-@pytest.mark.parametrize("where", ["fsync", "replace"])
-def test_write_json_keeps_the_old_file_when_the_disk_is_full(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, where: str
-) -> None:
-    def full(*_args: object) -> None:
-        raise OSError(errno.ENOSPC, "No space left on device")
-
-    path = tmp_path / "manifest.json"
-    write_json(path, {"n": 1})
-    if where == "fsync":
-        monkeypatch.setattr(os, "fsync", full)
-    else:
-        monkeypatch.setattr(Path, "replace", full)
-    with pytest.raises(PoemError, match="no space left"):
-        write_json(path, {"n": 2})
-    assert json.loads(path.read_text(encoding="utf-8")) == {"n": 1}
-    assert os.listdir(tmp_path) == ["manifest.json"]
-
-
-def test_write_json_does_not_write_through_a_link(tmp_path: Path) -> None:
-    (tmp_path / "secret").write_text("mine", encoding="utf-8")
-    (tmp_path / "manifest.json").symlink_to(tmp_path / "secret")
-    write_json(tmp_path / "manifest.json", {})
-    assert (tmp_path / "secret").read_text(encoding="utf-8") == "mine"
-
-
-def test_free_bytes_of_a_directory_yet_to_be_made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    asked: list[Path] = []
-    statvfs: Callable[[Path], os.statvfs_result] = os.statvfs
-
-    def spy(path: Path) -> os.statvfs_result:
-        asked.append(path)
-        values = list(statvfs(path))
-        values[1], values[4] = 4096, 10  # f_frsize, f_bavail
-        return os.statvfs_result(values)
-
-    monkeypatch.setattr(os, "statvfs", spy)
-    assert free_bytes(tmp_path / "none" / "runs") == 40960
-    assert asked == [tmp_path]
-
-
-def _repository() -> Path:
-    return Path(__file__).resolve().parent.parent
+@pytest.mark.parametrize("wanted", [C, "20261125", "last"])
+def test_find_run_refuses_a_run_that_everybody_may_write_in(three_runs: Path, wanted: str) -> None:
+    (three_runs / C).chmod(0o777)
+    with pytest.raises(PoemError, match="Every user of this machine may write in this directory") as caught:
+        find_run(three_runs, wanted)
+    assert caught.value.where == str(three_runs / C)
+    assert caught.value.hint == f"If it is yours and in order: chmod o-w {three_runs / C}"
+    (three_runs / C).chmod(0o775)
+    assert find_run(three_runs, wanted).id == C

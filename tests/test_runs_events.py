@@ -13,36 +13,50 @@ from pathlib import Path
 import pytest
 
 from core.errors import PoemError
-from core.runs import events as events_module
+from core.runs import event_log as events_module
 from core.runs.directory import RunDirectory
+from core.runs.event_log import EventLog, iter_events, offset_of_last, read_events
 from core.runs.events import (
     CLASSES,
+    BestChanged,
     CheckpointSaved,
+    DeviceTaken,
     EvalDone,
+    EvalStarted,
     Event,
-    EventLog,
     Note,
+    RequestAnswered,
+    RunContinued,
     RunFailed,
     RunFinished,
+    RunPaused,
+    RunQueued,
     RunStarted,
     RunStopped,
     SampleMade,
+    SettingChanged,
     StepDone,
-    iter_events,
     kind_of,
     parse_line,
-    read_events,
     to_line,
 )
 
 STEP = StepDone(step=7, epoch=0.5, loss=3.25, lr=2e-4, grad_norm=1.5, tokens=640, tokens_per_s=1280.0, step_s=0.5)
 EVERY: tuple[Event, ...] = (
     RunStarted("20261124-041530", 0, 400, 20, 50, 1, "builtin:tang-tiny", "cpu", "float32", 9000, 1234),
+    RunQueued("cuda-GPU-6f", "20261124-041530-other"),
+    DeviceTaken("cpu"),
+    RunPaused(7, "disk", "There is no space left on the disk."),
+    RunContinued(7),
+    RequestAnswered("00000000000000000007-1", "eval-every", ""),
+    SettingChanged(7, "train.sample_prompts", "[]", '["白日依山盡"]'),
     Note("模板\u2028\x1b[0m\ud800"),
     STEP,
+    EvalStarted(0, 20),
     EvalDone(0, 4.5, 600, 1.25),
     SampleMade(7, "白日依山盡，黃河入海流。", "欲窮千里目，更上一層樓。"),
     CheckpointSaved(7, "checkpoints/step-000007"),
+    BestChanged(7, 4.25),
     RunFinished(50, None, 4.0, "adapter"),
     RunStopped(7, "Ctrl-C"),
     RunFailed("m", "h", "w"),
@@ -59,11 +73,19 @@ def test_the_line_of_a_step_is_exact() -> None:
 def test_the_kinds() -> None:
     assert list(CLASSES) == [
         "run_started",
+        "run_queued",
+        "device_taken",
+        "run_paused",
+        "run_continued",
+        "request_answered",
+        "setting_changed",
         "note",
         "step_done",
+        "eval_started",
         "eval_done",
         "sample_made",
         "checkpoint_saved",
+        "best_changed",
         "run_finished",
         "run_stopped",
         "run_failed",
@@ -247,6 +269,53 @@ def test_an_events_file_that_is_a_link_is_refused(tmp_path: Path) -> None:
     with pytest.raises(PoemError, match="symbolic link"):
         read_events(tmp_path / "events.jsonl")
     assert not (tmp_path / "elsewhere").exists()
+
+
+# The bytes at which the lines of "ab\ncd\n\nef\n" begin: 0, 3, 6 (an empty one), 7.
+@pytest.mark.parametrize("block_bytes", [1, 2, 3, 4, 5, 6, 7, 9, 10, 11, 100])
+@pytest.mark.parametrize(("lines", "offset"), [(0, 10), (1, 7), (2, 6), (3, 3), (4, 0), (5, 0), (10**9, 0)])
+@pytest.mark.parametrize("tail", [b"", b"unfinished"])
+def test_where_the_last_lines_begin(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, block_bytes: int, lines: int, offset: int, tail: bytes
+) -> None:
+    monkeypatch.setattr(events_module, "_BLOCK_BYTES", block_bytes)
+    path = tmp_path / "events.jsonl"
+    path.write_bytes(b"ab\ncd\n\nef\n" + tail)
+    assert offset_of_last(path, lines) == offset
+
+
+@pytest.mark.parametrize(("content", "offset"), [(b"", 0), (b"\n", 0), (b"unfinished", 0), (b"\n\n\n", 2)])
+def test_where_the_last_line_begins_when_there_is_hardly_one(tmp_path: Path, content: bytes, offset: int) -> None:
+    path = tmp_path / "events.jsonl"
+    path.write_bytes(content)
+    assert offset_of_last(path, 1) == offset
+
+
+def test_the_last_lines_of_no_file_and_of_a_link(tmp_path: Path) -> None:
+    assert offset_of_last(tmp_path / "none", 1) == 0
+    (tmp_path / "link").symlink_to(tmp_path / "none")
+    with pytest.raises(PoemError, match="symbolic link"):
+        offset_of_last(tmp_path / "link", 1)
+
+
+def test_the_last_lines_of_a_long_file_are_found_without_reading_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "events.jsonl"
+    with path.open("wb") as file:
+        file.truncate(500 * 10**6)
+        file.seek(0, os.SEEK_END)
+        file.write(b"\none\ntwo\n")
+    read: list[int] = []
+    pread = os.pread
+
+    def spy(descriptor: int, size: int, offset: int) -> bytes:
+        read.append(size)
+        return pread(descriptor, size, offset)
+
+    monkeypatch.setattr(os, "pread", spy)
+    assert offset_of_last(path, 2) == 500 * 10**6 + 1
+    assert read == [64 * 1024]
 
 
 def test_every_event_and_field_and_file_is_documented() -> None:

@@ -8,21 +8,31 @@ from pathlib import Path
 
 import pytest
 
-from core.runs import events as events_module
-from core.runs.directory import create_run, lock_run
+from core.errors import PoemError
+from core.runs import event_log as events_module
+from core.runs.directory import create_run
+from core.runs.event_log import EventLog
 from core.runs.events import (
+    BestChanged,
     CheckpointSaved,
+    DeviceTaken,
     EvalDone,
+    EvalStarted,
     Event,
-    EventLog,
     Note,
+    RequestAnswered,
+    RunContinued,
     RunFailed,
     RunFinished,
+    RunPaused,
+    RunQueued,
     RunStarted,
     RunStopped,
     SampleMade,
+    SettingChanged,
     StepDone,
 )
+from core.runs.lock import lock_run
 from core.runs.view import RunView, fold, fold_all, judged_by_lock, view_run
 
 
@@ -172,6 +182,56 @@ def test_resuming_drops_what_is_done_again() -> None:
     assert again.evals == ((0, 5.0), (2, 4.5), (3, 4.3))
 
 
+def test_waiting_for_its_turn() -> None:
+    queued = view_of(RunQueued("cpu", "other"))
+    assert (queued.status, queued.queued_behind) == ("queued", "other")
+    assert judged_by_lock(queued, locked=False) == queued  # it keeps its place, whatever became of its process
+    taken = fold(queued, DeviceTaken("cpu"), 1001.0)
+    assert (taken.status, taken.queued_behind) == ("starting", "")
+    assert judged_by_lock(taken, locked=False).status == "died"
+    assert fold(taken, start(), 1002.0).status == "running"
+
+
+def test_a_run_that_is_resumed_and_waits_is_open_again() -> None:
+    for closing in (RunStopped(1, "stop"), RunFailed("m", "h", "w"), RunFinished(1, None, None, "adapter")):
+        view = view_of(start(), step(1), closing, RunQueued("cpu", ""))
+        assert (view.status, view.step, view.stop_reason, view.error, view.ended_s) == ("queued", 1, "", None, None)
+
+
+@pytest.mark.parametrize("reason", ["request", "disk"])
+def test_a_pause(reason: str) -> None:
+    paused = view_of(start(), step(1), RunPaused(1, reason, "it waits"))
+    assert (paused.status, paused.pause_reason, paused.pause_message) == ("paused", reason, "it waits")
+    assert (paused.step, paused.eta_s) == (1, None)
+    assert judged_by_lock(paused, locked=True) == paused
+    assert judged_by_lock(paused, locked=False).status == "died"
+    going = fold(paused, RunContinued(1), 1003.0)
+    assert (going.status, going.pause_reason, going.pause_message, going.eta_s) == ("running", "", "", 49 * 0.5)
+    stopped = fold(paused, RunStopped(1, "stop"), 1003.0)
+    assert (stopped.status, stopped.pause_reason, stopped.stop_reason) == ("stopped", "", "stop")
+
+
+def test_an_evaluation_is_seen_while_it_goes_on() -> None:
+    view = view_of(start(), EvalStarted(0, 20))
+    assert (view.status, view.evaluating) == ("running", True)
+    assert not fold(view, EvalDone(0, 5.0, 600, 1.0), 1002.0).evaluating
+    for closing in (RunStopped(0, "stop-now"), RunFailed("m", "h", "w"), start()):
+        assert not fold(view, closing, 1002.0).evaluating
+
+
+def test_the_best_checkpoint_is_the_last_that_was_named_and_is_lost_with_its_steps() -> None:
+    view = view_of(start(), BestChanged(2, 4.5), BestChanged(4, 4.25), RunStopped(4, "stop"))
+    assert view.best == (4, 4.25)
+    assert fold(view, start(resumed_from_step=4), 1004.0).best == (4, 4.25)
+    assert fold(view, start(resumed_from_step=2), 1004.0).best is None
+
+
+def test_what_is_asked_and_changed_makes_a_closed_run_no_open_one() -> None:
+    events = (start(), step(1), RunStopped(1, "stop"))
+    after = view_of(*events, RequestAnswered("1-1", "stop", "late"), SettingChanged(1, "train.epochs", "2", "3"))
+    assert after == view_of(*events)
+
+
 def test_starting_over_keeps_only_the_notes() -> None:
     view = view_of(start(), EvalDone(0, 5.0, 600, 1.0), step(1), RunStopped(1, "r"), Note("n"), start())
     assert (view.step, view.losses, view.loss, view.smoothed_loss, view.stop_reason) == (0, (), None, None, "")
@@ -186,6 +246,24 @@ def test_time_between_processes_is_not_work() -> None:
         first, [(Note("n"), 9000.0), (start(resumed_from_step=1), 9005.0), (step(2), 9007.0), (step(3), 9001.0)]
     )
     assert (second.started_s, second.last_s, second.worked_s) == (100.0, 9001.0, 17.0)
+
+
+def test_waiting_loading_and_pauses_are_no_work() -> None:
+    view = fold_all(
+        RunView("id"),
+        [
+            (RunQueued("cpu", ""), 0.0),
+            (DeviceTaken("cpu"), 100.0),
+            (start(), 130.0),
+            (step(1), 131.0),
+            (RunPaused(1, "request", "m"), 132.0),
+            (RequestAnswered("1-1", "resume", ""), 500.0),
+            (RunContinued(1), 600.0),
+            (RequestAnswered("1-2", "sample", ""), 601.0),
+            (step(2), 604.0),
+        ],
+    )
+    assert (view.started_s, view.last_s, view.worked_s) == (0.0, 604.0, 2.0 + 4.0)
 
 
 def test_folding_all_is_folding_one_by_one() -> None:
@@ -210,12 +288,15 @@ def test_folding_all_is_folding_one_by_one() -> None:
         (RunFinished(1, None, None, "adapter"), "finished", "finished"),
         (RunStopped(1, "r"), "stopped", "stopped"),
         (RunFailed("m", "h", "w"), "failed", "failed"),
+        (RunPaused(1, "disk", "m"), "paused", "died"),
+        (RunQueued("cpu", ""), "queued", "queued"),
+        (DeviceTaken("cpu"), "starting", "died"),
     ],
-    ids=["open", "finished", "stopped", "failed"],
+    ids=["open", "finished", "stopped", "failed", "paused", "queued", "its turn"],
 )
 def test_the_lock_tells_the_living_from_the_dead(tmp_path: Path, last: Event | None, held: str, free: str) -> None:
     run = create_run(tmp_path)
-    with lock_run(run):
+    with lock_run(run, patience_s=0):
         assert view_run(run).status == "starting"
         with EventLog(run.events_path) as log:
             for event in (start(), step(1), last):
@@ -224,6 +305,13 @@ def test_the_lock_tells_the_living_from_the_dead(tmp_path: Path, last: Event | N
         assert view_run(run).status == held
     assert view_run(run).status == free
     assert view_run(run).losses == ((1, 2.0),)
+
+
+def test_a_run_that_everybody_may_write_in_is_not_read(tmp_path: Path) -> None:
+    run = create_run(tmp_path)
+    run.path.chmod(0o777)
+    with pytest.raises(PoemError, match="Every user of this machine may write"):
+        view_run(run)
 
 
 def test_view_run_reads_a_file_of_many_pieces(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

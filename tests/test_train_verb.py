@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 from pathlib import Path
 from typing import Any
@@ -11,12 +12,16 @@ import pytest
 
 from core.cli import main
 from core.errors import PoemError
-from core.profile.document import load_profile
+from core.profile.document import load_profile, profile_to_dict
 from core.profile.schema import Profile
-from core.runs.directory import RunDirectory, find_run
-from core.runs.events import CheckpointSaved, EvalDone, RunFinished, RunStarted, RunStopped, StepDone, iter_events
+from core.runs.directory import find_run
+from core.runs.event_log import iter_events
+from core.runs.events import CheckpointSaved, DeviceTaken, EvalDone, RunFinished, RunStarted, RunStopped
+from core.runs.launch import with_full_paths
+from core.runs.resumption import make_resumable
 from core.runs.view import view_run
-from core.training import worker
+from core.training import conductor, worker
+from tests.tiny import WEIGHTS, adapter_bytes, at, events_of, ignore, names_of
 
 SETTINGS = [
     "data.rows=32",
@@ -38,19 +43,6 @@ def profile(*more: str) -> Profile:
     return load_profile("tang-tiny-cpu", overrides=[*SETTINGS, *more])
 
 
-def ignore(_event: object) -> None:
-    pass
-
-
-def kinds(run: RunDirectory) -> list[str]:
-    """What happened, notes left out, with its step."""
-    names = []
-    for event, _time_s in iter_events(run.events_path):
-        step = getattr(event, "step", None)
-        names.append(type(event).__name__ + ("" if step is None else f" {step}"))
-    return [name for name in names if name != "Note"]
-
-
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory: pytest.TempPathFactory) -> tuple[worker.Outcome, list[Any]]:
     """One run to its end, and what was reported of it."""
@@ -63,20 +55,29 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> tuple[worker.Outcome, 
 def test_events_in_order(finished: tuple[worker.Outcome, list[Any]]) -> None:
     outcome, reported = finished
     assert [event for event, _time_s in iter_events(outcome.run.events_path)] == reported
-    assert kinds(outcome.run) == [
+    assert names_of(reported) == [
+        "DeviceTaken",
         "RunStarted",
+        "EvalStarted 0",
         "EvalDone 0",
         "StepDone 1",
         "StepDone 2",
+        "EvalStarted 2",
         "EvalDone 2",
+        "CheckpointSaved 2",
+        "BestChanged 2",
         "StepDone 3",
         "CheckpointSaved 3",
         "StepDone 4",
-        "SampleMade 4",
+        "EvalStarted 4",
         "EvalDone 4",
+        "SampleMade 4",
+        "CheckpointSaved 4",
+        "BestChanged 4",
         "RunFinished 4",
     ]
-    started = reported[0]
+    assert reported[0] == DeviceTaken(device="cpu")
+    started = reported[1]
     assert isinstance(started, RunStarted)
     assert (started.run, started.rows, started.eval_rows, started.steps) == (outcome.run.id, 32, 6, 4)
     assert (started.base, started.device, started.dtype) == ("builtin:tang-tiny", "cpu", "float32")
@@ -96,25 +97,27 @@ def test_files_of_a_finished_run(finished: tuple[worker.Outcome, list[Any]]) -> 
     assert len(manifest["held_out"]) == 6
     assert manifest["versions"].keys() == {"poemtui", "python", "torch", "transformers", "peft", "accelerate"}
     assert load_profile(str(run.profile_path)) == profile()
+    assert manifest["numerics"].keys() == {"torch", "cpu_capability", "threads", "device", "dtype"}
+    assert manifest["profile"] == json.loads(json.dumps(profile_to_dict(profile())))
     names = sorted(path.name for path in run.adapter_path.iterdir())
-    assert names == ["adapter_config.json", "adapter_model.safetensors"]
+    assert names == ["adapter_config.json", "adapter_model.safetensors", "best"]
+    assert os.readlink(run.best_path) == "../checkpoints/step-000004/adapter"
+    # The last step was the best: the two are the same.
+    assert (run.best_path / WEIGHTS).read_bytes() == adapter_bytes(run)
     config = json.loads((run.adapter_path / "adapter_config.json").read_text(encoding="utf-8"))
     assert config["base_model_name_or_path"] == "builtin:tang-tiny"
 
 
 def test_a_finished_run_is_not_resumed(finished: tuple[worker.Outcome, list[Any]]) -> None:
     with pytest.raises(PoemError, match="the run is finished"):
-        worker.resume(finished[0].run, on_event=ignore)
+        make_resumable(finished[0].run, overrides=[], from_step=None)
 
 
 def test_interrupted_and_resumed(tmp_path: Path, finished: tuple[worker.Outcome, list[Any]]) -> None:
-    def interrupt(event: object) -> None:
-        if isinstance(event, StepDone) and event.step == 2:
-            signal.raise_signal(signal.SIGTERM)
-
-    outcome = worker.start(profile(), runs_dir=tmp_path, name="cut", on_event=interrupt)
+    listener = at(tmp_path, {"StepDone 2": lambda _run: signal.raise_signal(signal.SIGTERM)})
+    outcome = worker.start(profile(), runs_dir=tmp_path, name="cut", on_event=listener)
     assert (outcome.status, outcome.step) == ("stopped", 2)
-    last = [event for event, _time_s in iter_events(outcome.run.events_path)][-2:]
+    last = events_of(outcome.run)[-2:]
     assert isinstance(last[0], CheckpointSaved) and isinstance(last[1], RunStopped)
     assert last[1].reason == "SIGTERM"
     assert (outcome.run.path / last[0].path).is_dir()
@@ -124,8 +127,7 @@ def test_interrupted_and_resumed(tmp_path: Path, finished: tuple[worker.Outcome,
     assert (resumed.status, resumed.step) == ("finished", 4)
     whole = finished[0]
     assert (resumed.eval_loss_base, resumed.eval_loss) == (whole.eval_loss_base, whole.eval_loss)
-    name = "adapter_model.safetensors"
-    assert (resumed.run.adapter_path / name).read_bytes() == (whole.run.adapter_path / name).read_bytes()
+    assert adapter_bytes(resumed.run) == adapter_bytes(whole.run)
 
 
 def test_train_json(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -159,10 +161,11 @@ def refused(tmp_path: Path, capsys: pytest.CaptureFixture[str], *settings: str) 
 
 
 def test_no_space(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(worker, "free_bytes", lambda _path: 0)
+    monkeypatch.setattr(conductor, "free_bytes", lambda _path: 3_000_000)
     message = refused(tmp_path, capsys)
-    assert "too little room for the run" in message
-    assert "0 MB free" in message
+    # 58368 numbers of 4 bytes, once for the adapter and thrice for each of 3 + 2 checkpoints; 2 MiB for the rest.
+    assert "too little room for the run: 5.8 MB needed, 3.0 MB free" in message
+    assert "--runs-dir" in message
 
 
 @pytest.mark.parametrize(
@@ -188,13 +191,10 @@ def test_overlong_rows_are_named(tmp_path: Path, capsys: pytest.CaptureFixture[s
 
 
 def test_a_run_keeps_full_paths(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from core.profile.document import load_profile
-    from core.training.worker import _with_full_paths
-
     monkeypatch.chdir(tmp_path)
     (tmp_path / "poems.json").write_text("[]", encoding="utf-8")
     (tmp_path / "base").mkdir()
-    kept = _with_full_paths(load_profile("tang-tiny-cpu", overrides=["data.path=poems.json", "model.base=base"]))
+    kept = with_full_paths(load_profile("tang-tiny-cpu", overrides=["data.path=poems.json", "model.base=base"]))
     assert (kept.data.path, kept.model.base) == (str(tmp_path / "poems.json"), str(tmp_path / "base"))
     builtin = load_profile("tang-tiny-cpu")
-    assert _with_full_paths(builtin) == builtin
+    assert with_full_paths(builtin) == builtin

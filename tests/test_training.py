@@ -15,9 +15,9 @@ from transformers import Qwen2Config, Qwen2ForCausalLM
 
 from core.encoding.encode import Encoded
 from core.errors import PoemError
-from core.runs.events import EvalDone, StepDone
+from core.runs.events import EvalDone, EvalStarted, Note, StepDone
 from core.training.batch import collate, plan_epoch, split_micro
-from core.training.loop import Plan, learning_rate, make_optimiser, train
+from core.training.loop import Plan, Pulse, learning_rate, make_optimiser, train
 from core.training.loss import count_supervised, held_out_nats, supervised_nats
 
 CPU = torch.device("cpu")
@@ -83,17 +83,17 @@ def run(
     items: Sequence[Encoded] = ITEMS,
     held_out: Sequence[Encoded] = (),
     examples: Callable[[int], Sequence[Encoded]] | None = None,
-) -> list[StepDone | EvalDone]:
-    return list(
-        train(
-            model,
-            optimiser or make_optimiser(model, plan),
-            examples=examples or (lambda _epoch: items),
-            held_out=held_out,
-            plan=plan,
-            accelerator=Accelerator(cpu=True),
-        )
+) -> list[StepDone | EvalStarted | EvalDone | Note]:
+    """The events, without the pulses between them."""
+    yielded = train(
+        model,
+        optimiser or make_optimiser(model, plan),
+        examples=examples or (lambda _epoch: items),
+        held_out=held_out,
+        plan=plan,
+        accelerator=Accelerator(cpu=True),
     )
+    return [event for event in yielded if not isinstance(event, Pulse)]
 
 
 def nats_by_hand(model: Any, item: Encoded) -> float:
@@ -218,21 +218,27 @@ def test_events_in_order(model: Any) -> None:
     model.eval()
     base = sum(nats_by_hand(model, item) for item in held_out) / count_supervised(held_out)
     events = run(model, replace(PLAN, epochs=1, eval_every=2), items=ITEMS[:40], held_out=held_out)
-    order = [(event.step, type(event).__name__) for event in events]
+    order = [(event.step, type(event).__name__) for event in events if not isinstance(event, Note)]
     assert order == [
+        (0, "EvalStarted"),
         (0, "EvalDone"),
         (1, "StepDone"),
         (2, "StepDone"),
+        (2, "EvalStarted"),
         (2, "EvalDone"),
         (3, "StepDone"),
         (4, "StepDone"),
+        (4, "EvalStarted"),
         (4, "EvalDone"),
         (5, "StepDone"),
+        (5, "EvalStarted"),
         (5, "EvalDone"),
     ]
-    assert isinstance(events[0], EvalDone)
-    assert events[0].loss == pytest.approx(base, rel=1e-5)
-    assert events[0].tokens == count_supervised(held_out)
+    assert len(events) == len(order)
+    assert events[0] == EvalStarted(step=0, rows=10)
+    assert isinstance(events[1], EvalDone)
+    assert events[1].loss == pytest.approx(base, rel=1e-5)
+    assert events[1].tokens == count_supervised(held_out)
     assert [event.epoch for event in events if isinstance(event, StepDone)] == [0.2, 0.4, 0.6, 0.8, 1.0]
 
 

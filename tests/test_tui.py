@@ -14,8 +14,10 @@ from textual.pilot import Pilot
 from textual.widgets import Input, Static, TabbedContent
 
 from core.data.rows import SAMPLE
-from core.runs.directory import create_run, lock_run
-from core.runs.events import EvalDone, EventLog, RunFinished, RunStarted, SampleMade, StepDone
+from core.runs.directory import create_run
+from core.runs.event_log import EventLog
+from core.runs.events import EvalDone, RunFinished, RunPaused, RunQueued, RunStarted, SampleMade, StepDone
+from core.runs.lock import lock_run
 from tui.app import PoemApp
 from tui.panes.dataset import verse_lines
 from tui.panes.runs import RunsPane
@@ -42,10 +44,11 @@ async def settle(pilot: Pilot[None]) -> None:
 
 async def until(pilot: Pilot[None], holds: Callable[[], bool]) -> None:
     """Let the app work until something holds; a busy machine needs more turns than an idle one."""
-    for _turn in range(200):
+    for _turn in range(1000):
         if holds():
             return
         await settle(pilot)
+        await pilot.pause(0.02)  # the panes look at the disk by the clock
     raise AssertionError("it never held")
 
 
@@ -112,7 +115,7 @@ def test_hostile_rows_and_runs(tmp_path: Path, size: tuple[int, int]) -> None:
         text = "\n".join(lines_of(app))
         assert app.query_one(TabbedContent).active == "runs"
         assert text.index(f"› {new.id}") < text.index(f"  {old.id}")
-        assert "finished  40/40       5.250 → 4.500" in text
+        assert "finished     40/40       5.250 → 4.500" in text
         assert "更上␛[2J一[/]層樓。" in text
         assert "\x1b" not in text
         with EventLog(old.events_path) as log:
@@ -123,14 +126,46 @@ def test_hostile_rows_and_runs(tmp_path: Path, size: tuple[int, int]) -> None:
         await pilot.press("down")
         await until(pilot, lambda: f"› {old.id}" in "\n".join(lines_of(app)))
         text = "\n".join(lines_of(app))
-        await until(pilot, lambda: "died      0/7         - → -" in "\n".join(lines_of(app)))
+        await until(pilot, lambda: "died         0/7         - → -" in "\n".join(lines_of(app)))
         assert {cell_len(line) for line in lines_of(app)} == {size[0]}
-        with lock_run(old):  # resumed: not dead after all
+        with lock_run(old, patience_s=0):  # resumed: not dead after all
             app.query_one(RunsPane)._look()
-            await until(pilot, lambda: "running   0/7         - → -" in "\n".join(lines_of(app)))
+            await until(pilot, lambda: "running      0/7         - → -" in "\n".join(lines_of(app)))
 
     app = PoemApp(file, runs_dir=tmp_path / "runs")
     drive(app, steps, size)
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_runs_that_wait_are_told_as_on_the_command_line(tmp_path: Path, size: tuple[int, int]) -> None:
+    paused, queued, open_to_all = (create_run(tmp_path / "runs", name=name) for name in ("a", "b", "c"))
+    with EventLog(paused.events_path) as log:
+        log.append(RunStarted(paused.id, 0, 380, 20, 40, 2, "base", "cpu", "float32", 9000, 1234))
+        log.append(StepDone(3, 0.5, 5.5, 1e-3, 1.0, 100, 200.0, 0.5))
+        log.append(RunPaused(3, "disk", "no room[/]\x1b[2J"))
+    with EventLog(queued.events_path) as log:
+        log.append(RunQueued("cpu", paused.id))
+    open_to_all.path.chmod(0o777)
+
+    async def steps(pilot: Pilot[None]) -> None:
+        await pilot.press("2")
+        await settle(pilot)
+        await until(pilot, lambda: f"› {open_to_all.id:32} unreadable " in "\n".join(lines_of(app)))
+        assert "Every user of this machine may write in this directory" in str(app.query_one("#run", Static).render())
+        await pilot.press("down")
+        await until(pilot, lambda: f"› {queued.id:32} queued       -           - → -" in "\n".join(lines_of(app)))
+        assert f"queued: waits for cpu, which {paused.id} has" in "\n".join(lines_of(app))
+        await pilot.press("down")
+        await until(pilot, lambda: f"› {paused.id:32} paused: disk 3/40        - → -" in "\n".join(lines_of(app)))
+        text = "\n".join(lines_of(app))
+        newest_first = ["step 3: paused: no room[/]␛[2J", "step 3/40  loss 5.5000  lr 1.00e-03", f"started {paused.id}"]
+        places = [text.index(sentence) for sentence in newest_first]
+        assert places == sorted(places)
+        assert {cell_len(line) for line in lines_of(app)} == {size[0]}
+
+    app = PoemApp(SAMPLE, runs_dir=tmp_path / "runs")
+    with lock_run(paused, patience_s=0):
+        drive(app, steps, size)
 
 
 @pytest.mark.parametrize("name", ["missing.jsonl", "bad.jsonl"])

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import inspect
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -112,7 +112,7 @@ def complete(
     end_ids: Sequence[int],
     sampling: Sampling,
     seeds: Sequence[int],
-) -> Iterator[Piece | Completion]:
+) -> Generator[Piece | Completion, None, None]:
     """Write one completion per seed.
 
     The model is in evaluation mode from the first piece until the iterator ends or is closed, and then as it was. The
@@ -150,7 +150,7 @@ def _stream(
     sampling: Sampling,
     candidates: list[_Candidate],
     longest_tokens: int,
-) -> Iterator[Piece | Completion]:
+) -> Generator[Piece | Completion, None, None]:
     started_s = time.perf_counter()
     in_training = [module for module in model.modules() if module.training]
     model.eval()

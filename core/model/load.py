@@ -1,26 +1,36 @@
-"""The base model: found locally, checked before anything is loaded, never fetched, never unpickled."""
+"""The base model in memory: loaded from a checked folder, never fetched, never unpickled, none of its code run."""
 
 from __future__ import annotations
 
-import hashlib
-import json
-from collections.abc import Mapping
+import logging
+import warnings
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
-from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
+from transformers import (
+    AutoConfig,
+    AutoModelForCausalLM,
+    AutoTokenizer,
+    PreTrainedConfig,
+    PreTrainedModel,
+    PreTrainedTokenizerBase,
+    PreTrainedTokenizerFast,
+)
+from transformers.models.auto.tokenization_auto import tokenizer_class_from_name
 from transformers.utils import logging as transformers_logging
 
+from core.base_folder import go_offline, read_json, resolve_base, weights_bytes
 from core.errors import PoemError
 from core.i18n import _
 from core.model.device import Device, Precision, choose_device, choose_precision
 from core.plain import plain
 
-BUILTIN = "builtin:"
-_BUILTIN_FOLDER = Path(__file__).parent / "builtin"
-_NEEDED_FILES = ("config.json", "tokenizer.json")
+# For all that this process will load; also where another import of the hub's client came before this one.
+go_offline()
+# The library's reports quote the files as they are, escape sequences and all; what counts comes as an error.
+transformers_logging.set_verbosity(logging.CRITICAL)
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,49 +43,12 @@ class Base:
     folder: Path
     device: Device
     precision: Precision
-    identity: Mapping[str, str]  # SHA-256 of the configuration and tokenizer, size of the weights
 
     @property
     def embeddings(self) -> torch.Tensor:
         """The input embeddings, (V, D)."""
         weight: torch.Tensor = self.model.get_input_embeddings().weight.detach()  # type: ignore[operator]
         return weight
-
-
-def resolve_base(base: str) -> Path:
-    """The folder of a base model.
-
-    Args:
-        base: `builtin:NAME`, a local folder, or a hub id whose files are in the local cache.
-
-    Raises:
-        PoemError: it isn't there, or holds no model that is safe to load.
-    """
-    if base.startswith(BUILTIN):
-        folder = _BUILTIN_FOLDER / base.removeprefix(BUILTIN)
-        names = sorted(path.name for path in _BUILTIN_FOLDER.glob("*") if (path / "config.json").is_file())
-        if base.removeprefix(BUILTIN) not in names:
-            raise PoemError(
-                _("there is no built-in model {base}").format(base=plain(base)),
-                hint=_("Built in: {names}.").format(names=", ".join(BUILTIN + name for name in names)),
-                where="model.base",
-            )
-        return folder
-    folder = Path(base).expanduser()
-    if not folder.is_dir():
-        cached = _cached_snapshot(base)
-        if cached is None:
-            raise PoemError(
-                _("the model folder {base} is not there").format(base=plain(base)),
-                hint=_(
-                    "Give the folder of a model in Hugging Face format (config.json, tokenizer.json, *.safetensors), "
-                    "or builtin:tang-tiny. Nothing is downloaded: fetch a hub model beforehand."
-                ),
-                where="model.base",
-            )
-        folder = cached
-    _check_folder(folder)
-    return folder
 
 
 def load_tokenizer(folder: Path) -> PreTrainedTokenizerBase:
@@ -85,13 +58,14 @@ def load_tokenizer(folder: Path) -> PreTrainedTokenizerBase:
         PoemError: it can't be read.
     """
     try:
+        _check_tokenizer_class(folder)
         tokenizer: PreTrainedTokenizerBase = AutoTokenizer.from_pretrained(
             str(folder), local_files_only=True, trust_remote_code=False
         )
     except Exception as error:
         # Tokenizer files are untrusted input, and the libraries that read them raise whatever they like.
         raise PoemError(
-            _("the tokenizer can't be read: {reason}").format(reason=plain(str(error)[:300])),
+            _("the tokenizer can't be read: {reason}").format(reason=plain(_reason(error))),
             hint=_("Check tokenizer.json and tokenizer_config.json, or copy the folder again."),
             where=str(folder),
         ) from error
@@ -116,72 +90,68 @@ def load_base(base: str, *, dtype: str = "auto", device: str = "auto") -> Base:
     # Progress bars of weights would stand between a command and its output.
     transformers_logging.disable_progress_bar()  # type: ignore[no-untyped-call]
     try:
-        model: PreTrainedModel = AutoModelForCausalLM.from_pretrained(
-            str(folder),
-            dtype=precision.dtype,
-            local_files_only=True,
-            trust_remote_code=False,
-            use_safetensors=True,
-        )
+        with warnings.catch_warnings(action="ignore"):
+            loaded: Any = AutoModelForCausalLM.from_pretrained(
+                str(folder),
+                config=_read_config(folder),
+                dtype=precision.dtype,
+                local_files_only=True,
+                trust_remote_code=False,
+                use_safetensors=True,
+                output_loading_info=True,
+            )
+        model: PreTrainedModel = loaded[0]
+        missing = sorted(loaded[1]["missing_keys"])
+        if missing:
+            # They would be random numbers.
+            raise ValueError(_("the weights lack {name}").format(name=missing[0]))
+    except PoemError:
+        raise
     except Exception as error:
         raise PoemError(
-            _("the model can't be loaded: {reason}").format(reason=plain(str(error)[:300])),
+            _("the model can't be loaded: {reason}").format(reason=plain(_reason(error))),
             hint=_("Check that the folder is complete and holds a causal language model."),
             where=str(folder),
         ) from error
     model.to(chosen.torch_device)  # type: ignore[arg-type]
     model.eval()  # type: ignore[no-untyped-call]
-    return Base(model, tokenizer, base, folder, chosen, precision, identity_of(folder))
+    return Base(model, tokenizer, base, folder, chosen, precision)
 
 
-def identity_of(folder: Path) -> dict[str, str]:
-    """What tells one base from another without reading gigabytes: two hashes and the size of the weights."""
-    hashes = {name: hashlib.sha256((folder / name).read_bytes()).hexdigest() for name in _NEEDED_FILES}
-    weights_bytes = sum(path.stat().st_size for path in folder.glob("*.safetensors"))
-    return {**hashes, "weights_bytes": str(weights_bytes)}
-
-
-def read_json(path: Path) -> dict[str, Any]:
-    """A JSON object from an untrusted file.
+def _read_config(folder: Path) -> PreTrainedConfig:
+    """The model's configuration, once the weights are known to be enough for it.
 
     Raises:
-        PoemError: it can't be read or is none.
+        PoemError: the model needs code of its own, or would have more parameters than the weights have bytes.
     """
-    try:
-        document = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError) as error:
+    config: PreTrainedConfig = AutoConfig.from_pretrained(str(folder), local_files_only=True, trust_remote_code=False)
+    # On no device at all: nothing is allocated, however large.
+    with torch.device("meta"):
+        model = AutoModelForCausalLM.from_config(config, trust_remote_code=False)  # type: ignore[no-untyped-call]
+    parameters = sum(parameter.numel() for parameter in model.parameters())
+    if parameters > weights_bytes(folder):
         raise PoemError(
-            _("the file can't be read: {reason}").format(reason=plain(str(error)[:200])),
-            hint=_("Copy it again."),
-            where=str(path),
-        ) from error
-    if not isinstance(document, dict):
-        raise PoemError(_("the file holds no JSON object"), hint=_("Copy it again."), where=str(path))
-    return document
-
-
-def _check_folder(folder: Path) -> None:
-    missing = [name for name in _NEEDED_FILES if not (folder / name).is_file()]
-    if missing:
-        raise PoemError(
-            _("this is no model folder: {missing} is missing").format(missing=", ".join(missing)),
-            hint=_("Give the folder of a model in Hugging Face format (config.json, tokenizer.json, *.safetensors)."),
+            _("the configuration describes {parameters} parameters, but the weights are {bytes} bytes").format(
+                parameters=parameters, bytes=weights_bytes(folder)
+            ),
+            hint=_("Copy the folder again: config.json and the weights don't belong together."),
             where=str(folder),
         )
-    read_json(folder / "config.json")
-    if not any(folder.glob("*.safetensors")):
-        raise PoemError(
-            _("the folder holds no safetensors weights"),
-            hint=_("Weights in pickle files (*.bin, *.pt) are never loaded: they can run code. Convert them first."),
-            where=str(folder),
-        )
+    return config
 
 
-def _cached_snapshot(hub_id: str) -> Path | None:
-    from huggingface_hub import snapshot_download
-    from huggingface_hub.errors import HFValidationError, LocalEntryNotFoundError
+def _check_tokenizer_class(folder: Path) -> None:
+    """Only classes that read tokenizer.json: others import packages and read files of their own."""
+    for path in (folder / "tokenizer_config.json", folder / "config.json"):
+        name = read_json(path).get("tokenizer_class") if path.is_file() else None
+        kind = tokenizer_class_from_name(name) if isinstance(name, str) else None
+        if kind is not None and not issubclass(kind, PreTrainedTokenizerFast):
+            raise ValueError(_("{name} does not read tokenizer.json").format(name=name))
 
-    try:
-        return Path(snapshot_download(hub_id, local_files_only=True))
-    except (LocalEntryNotFoundError, HFValidationError, OSError, ValueError):
-        return None
+
+def _reason(error: Exception) -> str:
+    """What a library says, in a line, without its advice to trust the folder's code."""
+    text = str(error)
+    if "trust_remote_code" in text:
+        return _("it needs code of its own, which is never run")
+    return text[:300] or type(error).__name__

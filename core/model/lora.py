@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import dataclasses
 import difflib
+import math
+import re
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 from peft import LoraConfig, PeftModel, TaskType, get_peft_model, get_peft_model_state_dict
 from safetensors import SafetensorError, safe_open
 
+from core.base_folder import read_json
 from core.errors import PoemError
 from core.i18n import _
-from core.model.load import Base, read_json
+from core.model.load import Base
 from core.plain import plain
 
 # peft's own call of a transformers name that is being renamed; nothing that a person here could mend.
@@ -22,6 +27,55 @@ warnings.filterwarnings("ignore", message=".*is_gradient_checkpointing.*", categ
 
 CONFIG_FILE = "adapter_config.json"
 WEIGHTS_FILE = "adapter_model.safetensors"
+
+# The end of a module's name, never a regular expression: one of those can take for ever, or mean more than it shows.
+_MODULE = re.compile(r"[A-Za-z0-9_]+(\.[A-Za-z0-9_]+)*")
+_LARGEST_RANK = 4096
+_LARGEST_ALPHA = 1e6
+
+
+def _is_text(value: Any) -> bool:
+    return value is None or isinstance(value, str)
+
+
+def _is_flag(value: Any) -> bool:
+    return isinstance(value, bool)
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
+
+
+def _are_modules(value: Any) -> bool:
+    return isinstance(value, list) and bool(value) and all(isinstance(v, str) and _MODULE.fullmatch(v) for v in value)
+
+
+def _is_mapping(value: Any) -> bool:
+    """What peft writes where no task is named. AutoPeftModel imports the library; nothing here does."""
+    library = value.get("parent_library") if isinstance(value, dict) else None
+    return value is None or (isinstance(library, str) and library.startswith("transformers.models."))
+
+
+# Every key of an adapter's configuration that reaches peft, with the values it may have. The keys left out make peft
+# import modules, match regular expressions, replace the base's modules or weights, or copy its layers.
+_PLAIN_LORA: Mapping[str, Callable[[Any], bool]] = {
+    "r": lambda value: type(value) is int and 1 <= value <= _LARGEST_RANK,
+    "lora_alpha": lambda value: _is_number(value) and 0 < value <= _LARGEST_ALPHA,
+    "lora_dropout": lambda value: _is_number(value) and 0 <= value <= 1,
+    "bias": lambda value: value in ("none", "all", "lora_only"),
+    "target_modules": _are_modules,
+    "task_type": lambda value: value in (None, TaskType.CAUSAL_LM.value),
+    "auto_mapping": _is_mapping,
+    "fan_in_fan_out": _is_flag,
+    "use_rslora": _is_flag,
+    "use_dora": _is_flag,
+    "lora_bias": _is_flag,
+    "inference_mode": _is_flag,
+    "init_lora_weights": lambda value: _is_flag(value) or value == "gaussian",
+    "base_model_name_or_path": _is_text,
+    "revision": _is_text,
+    "peft_version": _is_text,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,8 +123,14 @@ def check_adapter(folder: Path) -> AdapterFacts:
     """Look at an adapter folder before any model is loaded.
 
     Raises:
-        PoemError: it isn't one, or holds pickled weights only.
+        PoemError: it isn't one, holds pickled weights only, or asks for more than plain LoRA.
     """
+    config = _read_config(folder)
+    return AdapterFacts(config.get("base_model_name_or_path") or "", tuple(config["target_modules"]))
+
+
+def _read_config(folder: Path) -> dict[str, Any]:
+    """The keys of `_PLAIN_LORA` that an adapter's configuration holds; all its others are known to be at rest."""
     if not (folder / CONFIG_FILE).is_file():
         raise PoemError(
             _("this is no adapter folder: {name} is missing").format(name=CONFIG_FILE),
@@ -84,15 +144,25 @@ def check_adapter(folder: Path) -> AdapterFacts:
             hint=_("Weights in pickle files (adapter_model.bin) are never loaded: they can run code."),
             where=str(folder),
         )
-    if config.get("peft_type") != "LORA" or config.get("auto_mapping"):
+    if config.get("peft_type") != "LORA":
         raise PoemError(
             _("the adapter is not a plain LoRA adapter"),
             hint=_("Use an adapter whose {name} has peft_type LORA.").format(name=CONFIG_FILE),
             where=str(folder),
         )
-    targets = config.get("target_modules")
-    names = tuple(map(str, targets)) if isinstance(targets, list) else ()
-    return AdapterFacts(str(config.get("base_model_name_or_path") or ""), names)
+    # A default of peft's, or nothing at all, leaves the adapter as it is; so does a key of another version left empty.
+    at_rest = {**dataclasses.asdict(LoraConfig()), "peft_type": "LORA"}
+    for key, value in {**config, "target_modules": config.get("target_modules")}.items():
+        allowed = _PLAIN_LORA[key](value) if key in _PLAIN_LORA else not value or value == at_rest.get(key)
+        if not allowed:
+            raise PoemError(
+                _("the adapter is not a plain LoRA adapter: {key} = {value}").format(
+                    key=plain(key[:80]), value=plain(repr(value)[:80])
+                ),
+                hint=_("target_modules must be a list of module names, and nothing may be set beyond plain LoRA."),
+                where=str(folder / CONFIG_FILE),
+            )
+    return {key: config[key] for key in _PLAIN_LORA if key in config}
 
 
 def load_adapter(base: Base, folder: Path, *, trainable: bool = False) -> PeftModel:
@@ -111,18 +181,31 @@ def load_adapter(base: Base, folder: Path, *, trainable: bool = False) -> PeftMo
     if facts.base_name and Path(facts.base_name).name != Path(base.name).name:
         raise _other_base(facts, base, folder, _("the bases have different names"))
     try:
-        model: PeftModel = PeftModel.from_pretrained(
-            base.model, str(folder), is_trainable=trainable, local_files_only=True
-        )
+        # What was checked is what peft is given; it doesn't read the file again.
+        config = LoraConfig(**_read_config(folder))
+        # Its warnings quote the file's tensor names as they are; the names are looked at below.
+        with warnings.catch_warnings(action="ignore"):
+            model: PeftModel = PeftModel.from_pretrained(
+                base.model, str(folder), config=config, is_trainable=trainable, local_files_only=True
+            )
     except (RuntimeError, ValueError, KeyError, TypeError, OSError, SafetensorError) as error:
         reason = str(error).splitlines()[0][:300] if str(error) else type(error).__name__
         raise _other_base(facts, base, folder, reason) from error
     with safe_open(folder / WEIGHTS_FILE, framework="pt") as file:
-        missing = sorted(set(get_peft_model_state_dict(model, save_embedding_layers=False)) - set(file.keys()))
-    if missing:
+        present = set(file.keys())
+    wanted = set(get_peft_model_state_dict(model, save_embedding_layers=False))
+    if missing := sorted(wanted - present):
         raise PoemError(
             _("the adapter lacks {count} tensors, such as {name}").format(count=len(missing), name=plain(missing[0])),
             hint=_("Copy it again."),
+            where=str(folder),
+        )
+    if others := sorted(present - wanted):
+        raise PoemError(
+            _("the adapter holds {count} tensors that are not of it, such as {name}").format(
+                count=len(others), name=plain(others[0][:200])
+            ),
+            hint=_("They could change the base in silence. Save the adapter again without them."),
             where=str(folder),
         )
     model.eval()

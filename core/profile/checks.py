@@ -12,12 +12,19 @@ from core.profile.contradictions import find_contradictions
 from core.profile.lines import KeyPath
 from core.profile.problem import Problem
 from core.profile.reference import CONSTANTS, DERIVED, KEYS, TABLES, fields_of, nearest, nearest_key
-from core.profile.schema import DataKeys, GenerationKeys, LoraKeys, ModelKeys, Profile, TrainKeys
+from core.profile.schema import DataKeys, GenerationKeys, LoraKeys, ModelKeys, NotifyKeys, Profile, TrainKeys
 from core.profile.values import Fault, convert_value, shown_name, shown_value
 
 LineOf = Callable[[KeyPath], int | None]
 
-_CLASSES = {"model": ModelKeys, "data": DataKeys, "train": TrainKeys, "lora": LoraKeys, "generation": GenerationKeys}
+_CLASSES = {
+    "model": ModelKeys,
+    "data": DataKeys,
+    "train": TrainKeys,
+    "lora": LoraKeys,
+    "generation": GenerationKeys,
+    "notify": NotifyKeys,
+}
 _COLUMN_FIELDS = ("instruction", "input", "output")
 _TASK_FIELDS = ("name", "instruction", "input", "output", "weight")
 _MOST_HINTED = 100

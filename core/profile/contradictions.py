@@ -32,6 +32,7 @@ def find_contradictions(values: Mapping[str, Any], wrong: Set[str]) -> list[Cont
     rules = (
         (_batch, ("train.batch_size", "train.micro_batch_size")),
         (_samples, ("train.sample_every", "train.sample_prompts")),
+        (_trackers, ("train.trackers",)),
         (_targets, ("lora.target_modules",)),
         (_task_names, ("data.tasks",)),
         (_task_weights, ("data.tasks",)),
@@ -65,6 +66,13 @@ def _samples(values: Mapping[str, Any]) -> tuple[str, str] | None:
         steps=values["train.sample_every"]
     )
     return message, _("Name a first couplet in sample_prompts, or set sample_every = 0.")
+
+
+def _trackers(values: Mapping[str, Any]) -> tuple[str, str] | None:
+    repeated = _first_repeated(values["train.trackers"])
+    if repeated is None:
+        return None
+    return _("train.trackers names {name} twice").format(name=shown_value(repeated)), _("Take one of them out.")
 
 
 def _targets(values: Mapping[str, Any]) -> tuple[str, str] | None:

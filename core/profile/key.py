@@ -48,6 +48,8 @@ class Key:
     """Whether "" is allowed, of a text or of the texts in a list."""
     may_have_lines: bool = False
     """Whether line breaks and tabs are allowed in the text."""
+    is_command: bool = False
+    """Whether the text is a program and its arguments, to be split as a shell would split words."""
 
     @property
     def table(self) -> str:
@@ -91,4 +93,6 @@ def describe_range(key: Key) -> str:
 
 def describe_values(key: Key) -> str:
     """What values are allowed, or else of what type they are; never empty."""
+    if key.kind == "list of texts" and key.choices:
+        return _("a list of {choices}").format(choices=describe_range(key))
     return describe_range(key) or _(KIND_NAMES[key.kind])

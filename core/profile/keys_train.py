@@ -192,4 +192,18 @@ TRAIN = (
         N_("Keep them the same over runs, and hold their poems out with data.hold_out."),
         may_have_lines=True,
     ),
+    Key(
+        "train.trackers",
+        "list of texts",
+        N_(
+            "Where a run's figures and sample poems are mirrored while it goes on. A tracker that fails "
+            "never stops a run."
+        ),
+        N_(
+            "Empty: a run's own files hold everything that poemtui shows. Each needs its package: pip "
+            "install 'poemtui[tensorboard]'. Without WANDB_MODE, TRACKIO_SPACE_ID and the like in the "
+            "environment all of them write to the run's directory alone and send nothing."
+        ),
+        choices=("tensorboard", "trackio", "wandb"),
+    ),
 )

@@ -16,12 +16,15 @@ from core.i18n import N_
 from core.profile.key import Derived, Key
 from core.profile.keys_lora_generation import GENERATION, LORA
 from core.profile.keys_model_data import DATA, MODEL
+from core.profile.keys_notify import NOTIFY
 from core.profile.keys_train import TRAIN
 from core.profile.schema import Profile
 
-TABLES = ("model", "data", "train", "lora", "generation")
+TABLES = ("model", "data", "train", "lora", "generation", "notify")
 
-KEYS: Mapping[str, Key] = MappingProxyType({key.name: key for key in (*MODEL, *DATA, *TRAIN, *LORA, *GENERATION)})
+KEYS: Mapping[str, Key] = MappingProxyType(
+    {key.name: key for key in (*MODEL, *DATA, *TRAIN, *LORA, *GENERATION, *NOTIFY)}
+)
 
 DERIVED: Mapping[str, Derived] = MappingProxyType(
     {

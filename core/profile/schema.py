@@ -92,6 +92,8 @@ class TrainKeys:
     """Steps between sample poems; 0: never."""
     sample_prompts: tuple[str, ...] = ("白日依山盡，黃河入海流。",)
     """The inputs that sample poems continue."""
+    trackers: tuple[Literal["tensorboard", "trackio", "wandb"], ...] = ()
+    """Where a run's figures are mirrored, each once; empty: nowhere."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,6 +145,14 @@ class GenerationKeys:
 
 
 @dataclass(frozen=True, slots=True)
+class NotifyKeys:
+    """`[notify]`: who is told that a run has ended."""
+
+    command: str = ""
+    """A program and its arguments, split as a shell would split words; empty: nothing is run."""
+
+
+@dataclass(frozen=True, slots=True)
 class Profile:
     """Everything that decides a run. Two equal profiles on equal data and software make equal runs."""
 
@@ -151,3 +161,4 @@ class Profile:
     train: TrainKeys = field(default_factory=TrainKeys)
     lora: LoraKeys = field(default_factory=LoraKeys)
     generation: GenerationKeys = field(default_factory=GenerationKeys)
+    notify: NotifyKeys = field(default_factory=NotifyKeys)

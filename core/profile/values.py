@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime
 import math
 import re
+import shlex
 import unicodedata
 from dataclasses import dataclass
 
@@ -99,6 +100,17 @@ def _check_text(key: Key, value: object, name: str) -> list[Fault]:
     if bad is not None:
         message = _("{name} holds the control character U+{code}").format(name=name, code=f"{ord(bad):04X}")
         return [Fault((), message, _("Take it out."))]
+    return _check_command(value, name) if key.is_command else []
+
+
+def _check_command(value: str, name: str) -> list[Fault]:
+    try:
+        words = shlex.split(value)
+    except ValueError:
+        message = _("{name} ends inside quotation marks or after a backslash").format(name=name)
+        return [Fault((), message, _("Every quotation mark needs its partner, every backslash a character."))]
+    if words and not words[0].strip():
+        return [Fault((), _("{name} names no program").format(name=name), _("The first word is the program."))]
     return []
 
 
@@ -152,7 +164,7 @@ def _wrong_type(key: Key, value: object, name: str) -> Fault:
 
 
 def _type_hint(key: Key, value: object) -> str:
-    if key.choices:
+    if key.choices and key.kind != "list of texts":
         return _("It may be: {choices}.").format(choices=describe_range(key))
     if key.kind == "text":
         return _('Text stands between quotes: "…".')

@@ -1,4 +1,4 @@
-"""The directory of a run: its name, its parts, its lock, and how runs are made and found again.
+"""The directory of a run: its name, its parts, and how runs are made and found again.
 
 Knows nothing of what is trained, and of events only where their file lies. No run is ever overwritten, and no name
 that a person types leads out of the runs directory.
@@ -6,28 +6,20 @@ that a person types leads out of the runs directory.
 
 from __future__ import annotations
 
-import contextlib
-import errno
-import fcntl
-import json
 import os
 import re
 import time
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from core.errors import PoemError
 from core.i18n import _
 from core.plain import plain
+from core.runs.storage import check_private, storage_error, sync_directory
 
 LAST = "last"
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
 _ID = re.compile(r"\d{8}-\d{6}(-[a-z0-9][a-z0-9._-]{0,70})?")
-# A reader that looks whether a run is alive holds its lock for microseconds; a writer tries again for this long.
-_LOCK_PATIENCE_S = 0.25
 _RUNS_SHOWN = 5
 
 
@@ -85,8 +77,18 @@ class RunDirectory:
 
     @property
     def adapter_path(self) -> Path:
-        """The final adapter, in peft's own format."""
+        """The final adapter, in peft's own format; complete once it holds `adapter_config.json`."""
         return self.path / "adapter"
+
+    @property
+    def best_path(self) -> Path:
+        """A link to the adapter of the checkpoint with the lowest held-out loss."""
+        return self.adapter_path / "best"
+
+    @property
+    def trackers_path(self) -> Path:
+        """What trackers keep of the run."""
+        return self.path / "trackers"
 
     def checkpoint_path(self, step: int) -> Path:
         """Where the checkpoint after optimiser step `step` is: `checkpoints/step-000200`."""
@@ -120,6 +122,7 @@ def create_run(runs_dir: Path, *, name: str | None = None) -> RunDirectory:
         except OSError as error:
             raise storage_error(error, path) from error
         else:
+            sync_directory(runs_dir)
             return RunDirectory(path)
 
 
@@ -149,7 +152,8 @@ def find_run(runs_dir: Path, wanted: str) -> RunDirectory:
     """The run that a person means by `wanted`: its id, an unambiguous beginning of it, or `last`.
 
     Raises:
-        PoemError: there is no such run, or more than one; the message lists the near ones.
+        PoemError: there is no such run, or more than one (the message lists the near ones); or every user of the
+            machine may write in it.
     """
     runs = list_runs(runs_dir)
     if not runs:
@@ -158,11 +162,9 @@ def find_run(runs_dir: Path, wanted: str) -> RunDirectory:
             hint=_("Start one with: poemcore train PROFILE. Or name another directory with --runs-dir."),
             where=plain(str(runs_dir)),
         )
-    if wanted == LAST:
-        return runs[-1]
     by_id = {run.id: run for run in runs}
-    if wanted in by_id:
-        return by_id[wanted]
+    if wanted in by_id or wanted == LAST:
+        return check_run(by_id.get(wanted, runs[-1]))
     shown = plain(wanted[:80])
     if _is_run_id(wanted) and (runs_dir / wanted).is_symlink():
         raise PoemError(
@@ -172,7 +174,7 @@ def find_run(runs_dir: Path, wanted: str) -> RunDirectory:
         )
     matches = [run for run in runs if wanted and run.id.startswith(wanted)]
     if len(matches) == 1:
-        return matches[0]
+        return check_run(matches[0])
     if matches:
         raise PoemError(
             _("“{wanted}” is the beginning of {count} runs.").format(wanted=shown, count=len(matches)),
@@ -192,119 +194,17 @@ def find_run(runs_dir: Path, wanted: str) -> RunDirectory:
     )
 
 
-def is_locked(run: RunDirectory) -> bool:
-    """Whether a worker holds the run now. Asking neither makes the lock file nor disturbs others who ask."""
-    try:
-        descriptor = os.open(run.lock_path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
-    except FileNotFoundError:
-        return False
-    except OSError as error:
-        raise storage_error(error, run.lock_path) from error
-    try:
-        # Shared, so that two readers never take each other for the worker.
-        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return True
-    except OSError as error:
-        raise storage_error(error, run.lock_path) from error
-    finally:
-        os.close(descriptor)
-    return False
-
-
-@contextmanager
-def lock_run(run: RunDirectory) -> Iterator[None]:
-    """Hold the run for as long as the context lasts. The kernel lets go of it when the process dies, however it dies.
+def check_run(run: RunDirectory) -> RunDirectory:
+    """The run, if its directory and those in it are what they seem: no links, and not open to every user.
 
     Raises:
-        PoemError: another process holds it, or the file system has no locks.
+        PoemError: one isn't.
     """
-    import filelock
-
-    # A lock by a file's mere existence would outlive a killed worker, so there is no falling back to one.
-    lock = filelock.FileLock(run.lock_path, mode=0o600, thread_local=False, fallback_to_soft=False)
-    try:
-        lock.acquire(timeout=_LOCK_PATIENCE_S, poll_interval=0.01)
-    except filelock.Timeout as error:
-        raise PoemError(
-            _("The run {run} is at work in another process.").format(run=plain(run.id)),
-            hint=_("Watch it with: poemcore follow {run}").format(run=plain(run.id)),
-            where=plain(str(run.path)),
-        ) from error
-    except OSError as error:
-        raise storage_error(error, run.lock_path) from error
-    try:
-        yield
-    finally:
-        lock.release()
-
-
-def write_json(path: Path, document: Mapping[str, Any]) -> None:
-    """Put a small JSON document at `path` (mode 0600) so that a reader sees the old one or the new one, never a part.
-
-    Raises:
-        PoemError: it can't be written; what was there before is still there.
-    """
-    text = json.dumps(document, ensure_ascii=False, allow_nan=False, indent=2) + "\n"
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.new")
-    try:
-        # A lone surrogate has no UTF-8; \udXXX, which backslashreplace writes, is its JSON escape.
-        with open(
-            temporary, "w", encoding="utf-8", errors="backslashreplace", newline="\n", opener=_open_private
-        ) as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
-        sync_directory(path.parent)
-    except OSError as error:
-        with contextlib.suppress(OSError):
-            temporary.unlink()
-        raise storage_error(error, path) from error
-
-
-def sync_directory(path: Path) -> None:
-    """Make the names in a directory (new, renamed, removed) survive a power cut."""
-    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
-def free_bytes(path: Path) -> int:
-    """Bytes that this user may still write on the disk where `path` is, or will be once it is made."""
-    here = path.absolute()
-    while not here.exists() and here != here.parent:
-        here = here.parent
-    try:
-        disk = os.statvfs(here)
-    except OSError as error:
-        raise storage_error(error, path) from error
-    return disk.f_bavail * disk.f_frsize
-
-
-def storage_error(error: OSError, path: Path) -> PoemError:
-    """What the operating system refused, in words that say how to mend it. Raise it `from` the OSError."""
-    if error.errno in (errno.ENOSPC, errno.EDQUOT):
-        message = _("There is no space left on the disk.")
-        hint = _("Free some space, or keep runs elsewhere with --runs-dir or POEMTUI_RUNS.")
-    elif error.errno == errno.EROFS:
-        message = _("The file system is read-only.")
-        hint = _("Keep runs elsewhere with --runs-dir or POEMTUI_RUNS.")
-    elif error.errno in (errno.EACCES, errno.EPERM):
-        message = _("You may not read or write here.")
-        hint = _("Change the permissions, or keep runs elsewhere with --runs-dir or POEMTUI_RUNS.")
-    elif error.errno in (errno.ENOTDIR, errno.EEXIST):
-        message = _("A file is in the way: a directory is needed here.")
-        hint = _("Move the file, or keep runs elsewhere with --runs-dir or POEMTUI_RUNS.")
-    elif error.errno == errno.ELOOP:
-        message = _("This is a symbolic link, and links are not followed here.")
-        hint = _("Put the file itself in the place of the link.")
-    else:
-        message = _("The operating system refused: {reason}.").format(reason=error.strerror or error)
-        hint = _("Mend it, or keep runs elsewhere with --runs-dir or POEMTUI_RUNS.")
-    return PoemError(message, hint=hint, where=plain(str(path)))
+    check_private(run.path)
+    for part in (run.checkpoints_path, run.adapter_path, run.control_path, run.trackers_path):
+        if os.path.lexists(part):
+            check_private(part)
+    return run
 
 
 def _make_runs_dir(runs_dir: Path) -> None:
@@ -312,10 +212,6 @@ def _make_runs_dir(runs_dir: Path) -> None:
         runs_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
     except OSError as error:
         raise storage_error(error, runs_dir) from error
-
-
-def _open_private(path: str, flags: int) -> int:
-    return os.open(path, flags | os.O_NOFOLLOW, 0o600)
 
 
 def _is_run_id(name: str) -> bool:

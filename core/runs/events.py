@@ -1,27 +1,19 @@
-"""What can happen in a run, as types, and how it is written to and read from `events.jsonl`.
+"""What can happen in a run, as types, and each as one line of JSON.
 
 Every fact that a reader shows about a run comes from these lines. Reading forgives what writing never does: unknown
-kinds and fields, garbage, and a last line that isn't finished yet. docs/run-directory.md describes the format.
+kinds and fields, and garbage. docs/run-directory.md describes the format.
 """
 
 from __future__ import annotations
 
 import json
 import math
-import os
 import re
-import time
-from collections.abc import Iterator
 from dataclasses import dataclass, fields
-from pathlib import Path
-from types import TracebackType
-from typing import Any, Self
-
-from core.runs.directory import storage_error
+from typing import Any
 
 VERSION = 1
-# A line longer than this is skipped. The longest of ours is a sample of a very long prompt.
-READ_BYTES = 4 * 1024 * 1024
+_LATEST_S = 1e11  # the year 5138: whatever is later is no time
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +45,70 @@ class RunStarted:
 
 
 @dataclass(frozen=True, slots=True)
+class RunQueued:
+    """The run waits for its turn: another run has the device, or others have been waiting longer."""
+
+    device: str
+    """The device it waits for: cpu, mps, cuda-0 …"""
+    behind: str
+    """The run that has the device now; empty: not known."""
+
+
+@dataclass(frozen=True, slots=True)
+class DeviceTaken:
+    """It is the run's turn: no other run gets the device until this one's process ends. Model and data come next."""
+
+    device: str
+    """The device: cpu, mps, cuda-0 …"""
+
+
+@dataclass(frozen=True, slots=True)
+class RunPaused:
+    """The worker waits; what it has in memory stays there."""
+
+    step: int
+    """Optimiser steps done."""
+    reason: str
+    """request: somebody asked; disk: there is no room to write."""
+    message: str
+    """What it waits for, one sentence."""
+
+
+@dataclass(frozen=True, slots=True)
+class RunContinued:
+    """A paused run goes on."""
+
+    step: int
+    """Optimiser steps done."""
+
+
+@dataclass(frozen=True, slots=True)
+class RequestAnswered:
+    """The worker has taken a request out of `control/`. What comes of it is told by events of its own."""
+
+    request: str
+    """The request's id."""
+    action: str
+    """What was asked; empty: it was no request."""
+    problem: str
+    """Why it isn't done; empty: it is done, or will be at the next step."""
+
+
+@dataclass(frozen=True, slots=True)
+class SettingChanged:
+    """A key of the run's profile has another value from here on."""
+
+    step: int
+    """Optimiser steps done."""
+    key: str
+    """The profile's key."""
+    before: str
+    """The value so far, as TOML."""
+    after: str
+    """The value from now on, as TOML."""
+
+
+@dataclass(frozen=True, slots=True)
 class Note:
     """Something that the person should know: a choice that was made for them, rows left out …"""
 
@@ -80,6 +136,16 @@ class StepDone:
     """`tokens` / `step_s`."""
     step_s: float
     """Seconds that the step took."""
+
+
+@dataclass(frozen=True, slots=True)
+class EvalStarted:
+    """The held-out rows are being scored."""
+
+    step: int
+    """After which optimiser step; 0: before the first."""
+    rows: int
+    """How many."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,6 +185,16 @@ class CheckpointSaved:
 
 
 @dataclass(frozen=True, slots=True)
+class BestChanged:
+    """`adapter/best` is now the adapter of this step's checkpoint, whose held-out loss is the lowest so far."""
+
+    step: int
+    """Optimiser steps done in it."""
+    loss: float
+    """Its held-out loss, nats per supervised token."""
+
+
+@dataclass(frozen=True, slots=True)
 class RunFinished:
     """All steps are done and the adapter is saved. Closes the run."""
 
@@ -134,12 +210,12 @@ class RunFinished:
 
 @dataclass(frozen=True, slots=True)
 class RunStopped:
-    """Interrupted on request, with a checkpoint. Closes the run until it is resumed."""
+    """Ended on request. Closes the run until it is resumed."""
 
     step: int
-    """The step that the checkpoint holds."""
+    """Optimiser steps that a resume goes on from: those in the newest checkpoint; 0: there is none."""
     reason: str
-    """Who or what asked."""
+    """Who or what asked: stop, stop-now, cancel, or the name of a signal."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,7 +230,25 @@ class RunFailed:
     """The file, key, row or step concerned; empty: none."""
 
 
-Event = RunStarted | Note | StepDone | EvalDone | SampleMade | CheckpointSaved | RunFinished | RunStopped | RunFailed
+Event = (
+    RunStarted
+    | RunQueued
+    | DeviceTaken
+    | RunPaused
+    | RunContinued
+    | RequestAnswered
+    | SettingChanged
+    | Note
+    | StepDone
+    | EvalStarted
+    | EvalDone
+    | SampleMade
+    | CheckpointSaved
+    | BestChanged
+    | RunFinished
+    | RunStopped
+    | RunFailed
+)
 
 
 def kind_of(event_class: type[Event]) -> str:
@@ -193,107 +287,9 @@ def parse_line(line: str | bytes) -> tuple[Event | None, float]:
         time_s = _value(document["time_s"], "float")
     except (KeyError, TypeError, OverflowError):
         return None, 0.0
-    if not math.isfinite(time_s):
+    if not abs(time_s) < _LATEST_S:
         return None, 0.0
     return CLASSES[kind](**values), time_s
-
-
-class EventLog:
-    """The writing end of `events.jsonl`. One process at a time has one: the holder of the run's lock."""
-
-    def __init__(self, path: Path) -> None:
-        """Open the file for appending; it is made (mode 0600) where it is missing."""
-        self._path = path
-        flags = os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW
-        try:
-            self._descriptor = os.open(path, flags, 0o600)
-            size = os.fstat(self._descriptor).st_size
-            # A killed writer can leave half a line; ours must not become the other half.
-            self._mid_line = size > 0 and os.pread(self._descriptor, 1, size - 1) != b"\n"
-        except OSError as error:
-            raise storage_error(error, path) from error
-
-    def append(self, event: Event, *, time_s: float | None = None, sync: bool = False) -> None:
-        """Add one line.
-
-        Args:
-            event: what happened.
-            time_s: when, in unix seconds; None: now.
-            sync: return only when the line would survive a power cut.
-
-        Raises:
-            PoemError: it can't be written. A part of the line may be in the file; readers pass over it.
-        """
-        line = to_line(event, time.time() if time_s is None else time_s) + "\n"
-        # A lone surrogate has no UTF-8; \udXXX, which backslashreplace writes, is its JSON escape.
-        data = line.encode("utf-8", "backslashreplace")
-        if self._mid_line:
-            data = b"\n" + data
-        try:
-            self._mid_line = True
-            while data:
-                data = data[os.write(self._descriptor, data) :]
-            self._mid_line = False
-            if sync:
-                os.fsync(self._descriptor)
-        except OSError as error:
-            raise storage_error(error, self._path) from error
-
-    def close(self) -> None:
-        """Close the file."""
-        os.close(self._descriptor)
-
-    def __enter__(self) -> Self:
-        """The log itself."""
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        """Close the file."""
-        self.close()
-
-
-def read_events(path: Path, offset: int = 0) -> tuple[list[tuple[Event, float]], int]:
-    """The next events of a file, at most `READ_BYTES` of it, however long it is.
-
-    Args:
-        path: an `events.jsonl`; a missing one has no events yet.
-        offset: byte to read from: 0, or what an earlier call returned.
-
-    Returns:
-        (event, time in unix seconds) for every known event read, and the offset to go on from. The end is reached
-        (for now) when that equals `offset`. A last line without a line feed is left for a later call.
-    """
-    try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
-    except FileNotFoundError:
-        return [], offset
-    except OSError as error:
-        raise storage_error(error, path) from error
-    try:
-        offset = min(offset, os.fstat(descriptor).st_size)  # somebody cut the file: go on from its new end
-        data = os.pread(descriptor, READ_BYTES, offset)
-    except OSError as error:
-        raise storage_error(error, path) from error
-    finally:
-        os.close(descriptor)
-    end = data.rfind(b"\n") + 1
-    if end == 0:
-        return [], offset + (len(data) if len(data) == READ_BYTES else 0)
-    parsed = (parse_line(line) for line in data[:end].split(b"\n"))
-    return [(event, time_s) for event, time_s in parsed if event is not None], offset + end
-
-
-def iter_events(path: Path) -> Iterator[tuple[Event, float]]:
-    """Every event that the file holds now, with its time in unix seconds, a few megabytes in memory at a time."""
-    offset = 0
-    while True:
-        events, next_offset = read_events(path, offset)
-        if next_offset == offset:
-            return
-        yield from events
-        offset = next_offset
 
 
 def _value(value: Any, type_name: str) -> Any:

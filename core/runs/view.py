@@ -11,22 +11,31 @@ from collections import deque
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
-from core.runs.directory import RunDirectory, is_locked
+from core.runs.directory import RunDirectory, check_run
+from core.runs.event_log import iter_events
 from core.runs.events import (
+    BestChanged,
     CheckpointSaved,
+    DeviceTaken,
     EvalDone,
+    EvalStarted,
     Event,
     Note,
+    RequestAnswered,
+    RunContinued,
     RunFailed,
     RunFinished,
+    RunPaused,
+    RunQueued,
     RunStarted,
     RunStopped,
     SampleMade,
+    SettingChanged,
     StepDone,
-    read_events,
 )
+from core.runs.lock import is_locked
 
-OPEN_STATUSES = ("starting", "running")
+OPEN_STATUSES = ("starting", "queued", "running", "paused")
 STATUSES = (*OPEN_STATUSES, "finished", "stopped", "failed", "died")
 SMOOTHING = 0.95
 """Weight of a loss relative to the next step's: the smoothed loss looks back over about 1 / (1 - 0.95) = 20 steps."""
@@ -42,6 +51,16 @@ class RunView:
     """The run's id."""
     status: str = "starting"
     """One of `STATUSES`; by events alone it is never "died", which takes a look at the lock."""
+    pause_reason: str = ""
+    """While it is paused: request or disk."""
+    pause_message: str = ""
+    """While it is paused: what it waits for."""
+    queued_behind: str = ""
+    """While it is queued: the run that had the device; empty: not known."""
+    evaluating: bool = False
+    """Whether the held-out rows are being scored now."""
+    best: tuple[int, float] | None = None
+    """(step, held-out loss) of the checkpoint that `adapter/best` leads to; None: there is none yet."""
     step: int = 0
     """Optimiser steps done."""
     steps: int = 0
@@ -114,7 +133,7 @@ class RunView:
 
         None before the first step, and when the run isn't at work.
         """
-        if self.status not in OPEN_STATUSES or not self.recent or not self.steps:
+        if self.status != "running" or not self.recent or not self.steps:
             return None
         mean_step_s = sum(step_s for _tokens, step_s in self.recent) / len(self.recent)
         return mean_step_s * max(0, self.steps - self.step)
@@ -141,20 +160,19 @@ def view_run(run: RunDirectory) -> RunView:
         PoemError: its files can't be read.
     """
     # Before the events: a worker that writes its last one and leaves while we read has not died.
+    check_run(run)
     locked = is_locked(run)
-    view = RunView(run.id)
-    offset = 0
-    while True:
-        events, next_offset = read_events(run.events_path, offset)
-        if next_offset == offset:
-            return judged_by_lock(view, locked=locked)
-        view = fold_all(view, events)
-        offset = next_offset
+    return judged_by_lock(fold_all(RunView(run.id), iter_events(run.events_path)), locked=locked)
 
 
 def judged_by_lock(view: RunView, *, locked: bool) -> RunView:
-    """The view with its status set right: an open run that no process held, before its events were read, has died."""
-    return replace(view, status="died") if view.status in OPEN_STATUSES and not locked else view
+    """The view with its status set right: an open run that no process held, before its events were read, has died.
+
+    A queued one has lost nothing: it keeps its place, and waits to be taken up again.
+    """
+    if locked or view.status not in OPEN_STATUSES or view.status == "queued":
+        return view
+    return replace(view, status="died", evaluating=False, pause_reason="", pause_message="")
 
 
 class _Draft:
@@ -191,9 +209,10 @@ class _Draft:
     def take_time(self, event: Event, time_s: float) -> None:
         if self._started_s is None:
             self._started_s = time_s
-        if isinstance(event, Note):
-            return  # notes come before RunStarted too, when the time since the last event wasn't work
-        if self._last_s is not None and not isinstance(event, RunStarted):
+        if isinstance(event, (Note, RequestAnswered, SettingChanged)):
+            return  # these come between two processes of a run too, when the time since the last event wasn't work
+        begins = isinstance(event, (RunQueued, DeviceTaken, RunStarted))
+        if self._last_s is not None and self._head.status == "running" and not begins:
             self._worked_s += max(0.0, time_s - self._last_s)  # a clock set back adds nothing
         self._last_s = time_s
 
@@ -203,7 +222,22 @@ class _Draft:
                 self._take_step(event)
             case Note():
                 self._notes.append(event.message)
+            case RunQueued():
+                self._become("queued", queued_behind=event.behind)
+            case DeviceTaken():
+                self._become("starting")
+            case RunPaused():
+                self._become("paused", pause_reason=event.reason, pause_message=event.message)
+            case RunContinued():
+                self._become("running")
+            case SettingChanged() if self._head.status == "finished":
+                self._become("starting")  # it is made longer
+            case EvalStarted():
+                self._head = replace(self._head, evaluating=True)
+            case BestChanged():
+                self._head = replace(self._head, best=(event.step, event.loss))
             case EvalDone():
+                self._head = replace(self._head, evaluating=False)
                 if self._evals and self._evals[-1][0] == event.step:
                     self._evals.pop()  # a run that was resumed here scores the same step again
                 self._evals.append((event.step, event.loss))
@@ -216,9 +250,9 @@ class _Draft:
                 self._take_start(event)
             case RunFinished():
                 self._step = event.step
+                self._become("finished")
                 self._head = replace(
                     self._head,
-                    status="finished",
                     eval_loss_base=event.eval_loss_base,
                     eval_loss=event.eval_loss,
                     adapter=event.adapter,
@@ -226,9 +260,25 @@ class _Draft:
                 )
             case RunStopped():
                 self._step = event.step
-                self._head = replace(self._head, status="stopped", stop_reason=event.reason, ended_s=time_s)
+                self._become("stopped")
+                self._head = replace(self._head, stop_reason=event.reason, ended_s=time_s)
             case RunFailed():
-                self._head = replace(self._head, status="failed", error=event, ended_s=time_s)
+                self._become("failed")
+                self._head = replace(self._head, error=event, ended_s=time_s)
+
+    def _become(self, status: str, *, queued_behind: str = "", pause_reason: str = "", pause_message: str = "") -> None:
+        """Another status; what was known of the one before it is void."""
+        self._head = replace(
+            self._head,
+            status=status,
+            queued_behind=queued_behind,
+            pause_reason=pause_reason,
+            pause_message=pause_message,
+            stop_reason="",
+            evaluating=False,
+            error=None,
+            ended_s=None,
+        )
 
     def _take_step(self, event: StepDone) -> None:
         self._step, self._loss, self._lr = event.step, event.loss, event.lr
@@ -250,9 +300,11 @@ class _Draft:
         self._loss_sum = self._loss_weight = 0.0
         for _step, loss in self._losses:
             self._smooth(loss)
+        self._become("running")
+        best = self._head.best
         self._head = replace(
             self._head,
-            status="running",
+            best=best if best is not None and best[0] <= kept else None,
             steps=event.steps,
             epochs=event.epochs,
             rows=event.rows,
@@ -263,9 +315,6 @@ class _Draft:
             eval_loss_base=None,
             eval_loss=None,
             adapter="",
-            stop_reason="",
-            error=None,
-            ended_s=None,
         )
         self._head = _with_eval_losses(self._head, self._evals)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,9 +15,9 @@ from core.data.chance import draw
 from core.encoding.encode import Encoded
 from core.errors import PoemError
 from core.i18n import _
-from core.runs.events import EvalDone, StepDone
+from core.runs.events import EvalDone, EvalStarted, Note, StepDone
 from core.training.batch import collate, plan_epoch, split_micro
-from core.training.loss import count_supervised, held_out_nats, supervised_nats
+from core.training.loss import count_supervised, held_out_batches, supervised_nats
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +75,26 @@ def seed_step(seed: int, step: int) -> None:
     torch.manual_seed(draw("step", seed, step) % 2**63)
 
 
+def is_out_of_memory(error: RuntimeError) -> bool:
+    """Whether a device, or the machine itself, has no memory left. Not every back end has a type for that."""
+    text = str(error)
+    return isinstance(error, torch.OutOfMemoryError) or "out of memory" in text or "can't allocate memory" in text
+
+
+@dataclass(frozen=True, slots=True)
+class Pulse:
+    """A moment between two pieces of work, at which whoever reads the loop may act."""
+
+    step: int
+    """Optimiser steps done."""
+    at_rest: bool
+    """Whether model and optimiser hold those steps and nothing of the next."""
+    is_complete: bool
+    """Whether the evaluation that is due after this step, if any, is over as well."""
+    micro_batch_size: int
+    """Rows that go through the model at once by now."""
+
+
 def train(
     model: Any,
     optimiser: torch.optim.Optimizer,
@@ -84,38 +104,90 @@ def train(
     plan: Plan,
     accelerator: Accelerator,
     done_steps: int = 0,
-) -> Iterator[StepDone | EvalDone]:
+    is_complete: bool = False,
+    eval_every: Callable[[], int] | None = None,
+) -> Generator[StepDone | EvalStarted | EvalDone | Note | Pulse, None, None]:
     """Train `model` in place.
+
+    Where memory runs out, the micro-batch is halved and the step done again; the optimiser batch stays as it is.
 
     Args:
         model: a peft model in its place on the device; only parameters that require a gradient change.
         optimiser: over those parameters; its state goes on where `done_steps` left it.
         examples: the training examples of an epoch (from 0); of the same number in each.
-        held_out: scored before the first step, every `plan.eval_every` steps and after the last; may be empty.
+        held_out: scored before the first step, every `eval_every` steps and after the last; may be empty.
         plan: how.
         accelerator: carries device and precision.
         done_steps: steps that an earlier part of the run has done.
+        is_complete: whether that part has also done the evaluation that is due after them.
+        eval_every: asked after every step for the steps between evaluations, 0: none; by default the plan's.
 
     Yields:
-        an event after each step and each evaluation. Between two events model and optimiser are at rest.
+        an event after each step and each evaluation, and pulses.
 
     Raises:
-        PoemError: a loss or gradient is not finite; parameters are still as they were before that step.
+        PoemError: a loss or gradient is not finite, or one row is too much for the memory; parameters are still as
+            they were before that step.
     """
     device = accelerator.device
     first = examples(0)
     steps = plan.count_steps(len(first))
     per_epoch = math.ceil(len(first) / plan.batch_size)
     trainable = [parameter for parameter in model.parameters() if parameter.requires_grad]
+    micro_batch_size, eval_batch_size = plan.micro_batch_size, 2 * plan.micro_batch_size
 
-    def evaluate(step: int) -> EvalDone:
+    def is_due(step: int) -> bool:
+        every = plan.eval_every if eval_every is None else eval_every()
+        return bool(held_out) and (step in (0, steps) or bool(every and step % every == 0))
+
+    def halved(rows: int, step: int) -> tuple[int, Note]:
+        optimiser.zero_grad(set_to_none=True)
+        if device.type == "cuda":
+            torch.cuda.empty_cache()
+        if rows == 1:
+            raise PoemError(
+                _("memory ran out at step {step}, with one row at a time").format(step=step),
+                hint=_("Lower data.cutoff_len or lora.r, close what else uses the device, or take a smaller base."),
+                where=_("step {step}").format(step=step),
+            )
+        rows //= 2
+        return rows, Note(
+            _("Memory ran out at step {step}. Rows that go through the model at once from here on: {rows}").format(
+                step=step, rows=rows
+            )
+        )
+
+    def evaluate(step: int) -> Iterator[EvalStarted | EvalDone | Note | Pulse]:
+        nonlocal eval_batch_size
+        yield EvalStarted(step=step, rows=len(held_out))
         started_s = time.monotonic()
         tokens = count_supervised(held_out)
-        nats = held_out_nats(model, held_out, batch_size=2 * plan.micro_batch_size, device=device)
-        return EvalDone(step=step, loss=nats / tokens, tokens=tokens, eval_s=time.monotonic() - started_s)
+        nats: float | None = None
+        while nats is None:
+            total = 0.0
+            try:
+                for part in held_out_batches(model, held_out, batch_size=eval_batch_size, device=device):
+                    total += part
+                    yield Pulse(step, at_rest=True, is_complete=False, micro_batch_size=micro_batch_size)
+                nats = total
+            except RuntimeError as error:
+                if not is_out_of_memory(error):
+                    raise
+            # Not in the except: what the error holds of the batch must be gone before the next try.
+            if nats is None:
+                eval_batch_size, note = halved(eval_batch_size, step)
+                yield note
+        yield EvalDone(step=step, loss=nats / tokens, tokens=tokens, eval_s=time.monotonic() - started_s)
 
-    if held_out and done_steps == 0:
-        yield evaluate(0)
+    def accumulate(batch: Sequence[Encoded], supervised: int) -> Iterator[torch.Tensor]:
+        for micro in split_micro(batch, micro_batch_size=micro_batch_size):
+            nats = supervised_nats(model, collate(micro, device=device))
+            accelerator.backward(nats / supervised)
+            yield nats.detach()
+
+    if is_due(done_steps) and not is_complete:
+        yield from evaluate(done_steps)
+    yield Pulse(done_steps, at_rest=True, is_complete=True, micro_batch_size=micro_batch_size)
     model.train()
     for epoch in range(done_steps // per_epoch, math.ceil(steps / per_epoch)):
         items = first if epoch == 0 else examples(epoch)
@@ -127,15 +199,24 @@ def train(
             started_s = time.monotonic()
             batch = [items[index] for index in indices]
             supervised = count_supervised(batch)
-            seed_step(plan.seed, step)
             rate = learning_rate(step, steps, plan)
             for group in optimiser.param_groups:
                 group["lr"] = rate
-            total = torch.zeros((), device=device)
-            for micro in split_micro(batch, micro_batch_size=plan.micro_batch_size):
-                nats = supervised_nats(model, collate(micro, device=device))
-                accelerator.backward(nats / supervised)
-                total += nats.detach()
+            total: torch.Tensor | None = None
+            while total is None:
+                seed_step(plan.seed, step)
+                so_far = torch.zeros((), device=device)
+                try:
+                    for nats in accumulate(batch, supervised):
+                        so_far += nats
+                        yield Pulse(step - 1, at_rest=False, is_complete=True, micro_batch_size=micro_batch_size)
+                    total = so_far
+                except RuntimeError as error:
+                    if not is_out_of_memory(error):
+                        raise
+                if total is None:
+                    micro_batch_size, note = halved(micro_batch_size, step)
+                    yield note
             loss = float(total) / supervised
             limit = plan.max_grad_norm or math.inf
             grad_norm = float(torch.nn.utils.clip_grad_norm_(trainable, limit))
@@ -162,5 +243,6 @@ def train(
                 tokens_per_s=tokens / step_s,
                 step_s=step_s,
             )
-            if held_out and (step == steps or (plan.eval_every and step % plan.eval_every == 0)):
-                yield evaluate(step)
+            if is_due(step):
+                yield from evaluate(step)
+            yield Pulse(step, at_rest=True, is_complete=True, micro_batch_size=micro_batch_size)

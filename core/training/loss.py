@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import torch
@@ -31,13 +31,21 @@ def count_supervised(items: Sequence[Encoded]) -> int:
     return sum(len(item.ids) - item.supervised_from for item in items)
 
 
-@torch.no_grad()
 def held_out_nats(model: Any, items: Sequence[Encoded], *, batch_size: int, device: torch.device) -> float:
     """The sum of −log p over the supervised tokens of examples, dropout off, in nats. Restores the model's mode."""
+    total = 0.0
+    for nats in held_out_batches(model, items, batch_size=batch_size, device=device):
+        total += nats
+    return total
+
+
+@torch.no_grad()
+def held_out_batches(model: Any, items: Sequence[Encoded], *, batch_size: int, device: torch.device) -> Iterator[float]:
+    """The same, batch by batch. Between two of them the model is in evaluation mode."""
     was_training = model.training
     model.eval()
-    total = 0.0
-    for micro in split_micro(items, micro_batch_size=batch_size):
-        total += float(supervised_nats(model, collate(micro, device=device)))
-    model.train(was_training)
-    return total
+    try:
+        for micro in split_micro(items, micro_batch_size=batch_size):
+            yield float(supervised_nats(model, collate(micro, device=device)))
+    finally:
+        model.train(was_training)

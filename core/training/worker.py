@@ -1,336 +1,165 @@
-"""The worker: owns a run directory while it trains. Everything that the loop yields it writes down, then reports.
+"""The life of a worker: it holds a run, waits for its turn, trains, and writes down how it ended.
 
-An interrupt ends the current step, saves a checkpoint and closes the run, which can then be resumed.
+Light until its turn has come: a run that waits in the queue costs next to nothing.
 """
 
 from __future__ import annotations
 
-import json
 import os
-import platform
-import signal
-import tomllib
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, replace
+import shutil
+from collections.abc import Callable
+from contextlib import ExitStack
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-import accelerate
-import peft
-import torch
-import transformers
-from accelerate import Accelerator
-
-from core import __version__
-from core.data.rows import resolve_data_path
 from core.errors import PoemError
-from core.generation.decode import Completion, complete, sampling_of
-from core.generation.prompt import make_completion_example
 from core.i18n import _
-from core.model.load import BUILTIN, Base, load_base
-from core.model.lora import add_lora, load_adapter, save_adapter
-from core.profile.document import dump_profile, profile_from_dict
+from core.profile.document import load_profile
 from core.profile.schema import Profile
-from core.runs.directory import RunDirectory, create_run, free_bytes, lock_run, write_json
-from core.runs.events import (
-    CheckpointSaved,
-    EvalDone,
-    Event,
-    EventLog,
-    Note,
-    RunFailed,
-    RunFinished,
-    RunStarted,
-    RunStopped,
-    SampleMade,
-    StepDone,
-    iter_events,
-)
-from core.training.checkpoint import COPIES_PER_CHECKPOINT, checkpoints, load_optimiser, save_checkpoint
-from core.training.loop import Plan, make_optimiser, train
-from core.training.loss import count_supervised
-from core.training.prepare import Prepared, prepare
-
-_SPARE_BYTES = 16 * 2**20
-_SAMPLE_SEED = 1
+from core.runs.checkpoints import checkpoints, choose_checkpoint, tidy
+from core.runs.control import begin, write_pid
+from core.runs.directory import RunDirectory, check_run
+from core.runs.event_log import iter_events
+from core.runs.events import Event, Note, RunFailed, RunStarted, RunStopped
+from core.runs.launch import submit
+from core.runs.lock import lock_run
+from core.runs.resumption import wanted_step
+from core.runs.view import view_run
+from core.training.commands import Commands, Interrupts, Stopped
+from core.training.journal import Journal
+from core.training.turn import wait_turn
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """How a run ended."""
+    """How a worker ended, where it didn't fail."""
 
     run: RunDirectory
-    status: str  # finished or stopped
+    """The run."""
+    status: str
+    """finished or stopped."""
     step: int
-    eval_loss_base: float | None
-    eval_loss: float | None
-
-
-@dataclass(frozen=True, slots=True)
-class _Ready:
-    profile: Profile
-    base: Base
-    prepared: Prepared
-    model: Any
-    optimiser: torch.optim.Optimizer
-    plan: Plan
+    """Optimiser steps done; of a stopped run, those that a resume goes on from."""
+    eval_loss_base: float | None = None
+    """Held-out loss before the first step, nats per supervised token; None: not known."""
+    eval_loss: float | None = None
+    """The same after the last step."""
 
 
 def start(profile: Profile, *, runs_dir: Path, name: str | None, on_event: Callable[[Event], None]) -> Outcome:
-    """Make everything ready, then make a run and train it. Nothing is written before everything is ready.
+    """Make a run and work on it in this process. One that fails before it trains leaves nothing behind.
 
     Raises:
         PoemError: the profile, the data, the model or the disk is at fault.
     """
-    profile = _with_full_paths(profile)
-    ready = _make_ready(profile, adapter=None)
-    _check_space(ready, runs_dir)
-    run = create_run(runs_dir, name=name)
-    with lock_run(run):
-        run.profile_path.write_text(dump_profile(profile), encoding="utf-8")
-        run.profile_path.chmod(0o600)
-        write_json(run.manifest_path, _manifest(ready))
-        return _work(run, ready, done_steps=0, on_event=on_event)
+    was_there = runs_dir.exists()
+    run = submit(profile, runs_dir, name=name)
+    try:
+        return resume(run, on_event=on_event)
+    except PoemError:
+        if not any(isinstance(event, RunStarted) for event, _time_s in iter_events(run.events_path)):
+            shutil.rmtree(run.path, ignore_errors=True)
+            if not was_there and not any(runs_dir.iterdir()):
+                runs_dir.rmdir()
+        raise
 
 
 def resume(run: RunDirectory, *, on_event: Callable[[Event], None]) -> Outcome:
-    """Go on with a run from its newest checkpoint, with its own profile.
+    """Go on with a run in this process, from its newest checkpoint, or from the beginning where it has none.
 
     Raises:
-        PoemError: it is at work, is finished, has no checkpoint, or its data or model has changed.
+        PoemError: as for `start`; or another process is at work on it, or its checkpoint, data or model isn't what it
+            was.
     """
     with lock_run(run):
-        profile = profile_from_dict(tomllib.loads(run.profile_path.read_text(encoding="utf-8")))
-        if run.adapter_path.exists():
-            raise PoemError(_("the run is finished"), hint=_("Start a new one with: poemcore train"), where=run.id)
-        found = checkpoints(run)
-        if not found:
-            raise PoemError(
-                _("the run has no checkpoint to go on from"),
-                hint=_("Start it anew: poemcore train {path}").format(path=run.profile_path),
-                where=run.id,
-            )
-        ready = _make_ready(profile, adapter=found[-1] / "adapter")
-        _check_same(run, ready)
-        done_steps = load_optimiser(found[-1], ready.optimiser)
-        return _work(run, ready, done_steps=done_steps, on_event=on_event)
+        begin(run)
+        return work_here(run, on_event=on_event)
 
 
-def _with_full_paths(profile: Profile) -> Profile:
-    """The profile as a run keeps it: it must mean the same when it is resumed from another directory."""
-    data, model = profile.data, profile.model
-    if not data.path.startswith(BUILTIN):
-        data = replace(data, path=str(resolve_data_path(data.path).absolute()))
-    folder = Path(model.base).expanduser()
-    if not model.base.startswith(BUILTIN) and folder.is_dir():
-        model = replace(model, base=str(folder.absolute()))
-    return replace(profile, data=data, model=model)
-
-
-def _make_ready(profile: Profile, *, adapter: Path | None) -> _Ready:
-    base = load_base(profile.model.base, dtype=profile.model.dtype, device=profile.model.device)
-    prepared = prepare(profile, base.tokenizer, base.embeddings)
-    lora, keys = profile.lora, profile.train
-    if adapter is not None:
-        model = load_adapter(base, adapter, trainable=True)
-    else:
-        model = add_lora(
-            base,
-            r=lora.r,
-            alpha=lora.alpha,
-            dropout=lora.dropout,
-            bias=lora.bias,
-            target_modules=lora.target_modules,
-            seed=keys.seed,
-        )
-    plan = Plan(
-        epochs=keys.epochs,
-        max_steps=keys.max_steps,
-        learning_rate=keys.learning_rate,
-        schedule=keys.schedule,
-        warmup_ratio=keys.warmup_ratio,
-        micro_batch_size=keys.micro_batch_size,
-        batch_size=keys.batch_size,
-        weight_decay=keys.weight_decay,
-        adam_betas=(keys.adam_beta1, keys.adam_beta2),
-        adam_epsilon=keys.adam_epsilon,
-        max_grad_norm=keys.max_grad_norm,
-        seed=keys.seed,
-        eval_every=keys.eval_every,
-    )
-    return _Ready(profile, base, prepared, model, make_optimiser(model, plan), plan)
-
-
-def _trainable(model: Any) -> int:
-    return sum(parameter.numel() for parameter in model.parameters() if parameter.requires_grad)
-
-
-def _check_space(ready: _Ready, runs_dir: Path) -> None:
-    one = _trainable(ready.model) * 4
-    needed = one * (1 + COPIES_PER_CHECKPOINT * (ready.profile.train.keep_checkpoints + 1)) + _SPARE_BYTES
-    place = runs_dir.absolute()
-    while not place.exists():
-        place = place.parent
-    free = free_bytes(place)
-    if free < needed:
-        raise PoemError(
-            _("too little room for the run: {needed} MB needed, {free} MB free").format(
-                needed=needed // 10**6, free=free // 10**6
-            ),
-            hint=_("Make room, choose another --runs-dir, or lower train.keep_checkpoints."),
-            where=str(runs_dir),
-        )
-
-
-def _manifest(ready: _Ready) -> dict[str, Any]:
-    versions = {
-        "poemtui": __version__,
-        "python": platform.python_version(),
-        "torch": torch.__version__,
-        "transformers": transformers.__version__,
-        "peft": peft.__version__,
-        "accelerate": accelerate.__version__,
-    }
-    return {
-        "versions": versions,
-        "data": {"path": str(ready.prepared.file.path), "sha256": ready.prepared.file.sha256},
-        "model": {"base": ready.base.name, **ready.base.identity},
-        "instruction": ready.prepared.instruction,
-        "threads": torch.get_num_threads(),
-        "held_out": list(ready.prepared.split.eval),
-    }
-
-
-def _check_same(run: RunDirectory, ready: _Ready) -> None:
-    manifest, now = json.loads(run.manifest_path.read_text(encoding="utf-8")), _manifest(ready)
-    for key, what in (("data", _("the data file")), ("model", _("the base model"))):
-        if manifest.get(key) != now[key]:
-            raise PoemError(
-                _("{what} is not what the run began with").format(what=what),
-                hint=_("Put it back, or start a new run."),
-                where=run.id,
-            )
-
-
-@contextmanager
-def _interrupts() -> Iterator[list[str]]:
-    """Collect SIGINT and SIGTERM instead of dying of them; the list is empty until one comes."""
-    got: list[str] = []
-
-    def note(number: int, _frame: Any) -> None:
-        if got:
-            raise KeyboardInterrupt
-        got.append(signal.Signals(number).name)
-
-    former = {number: signal.signal(number, note) for number in (signal.SIGINT, signal.SIGTERM)}
+def work_here(run: RunDirectory, *, on_event: Callable[[Event], None]) -> Outcome:
+    """The same, where the caller holds the run's lock."""
+    interrupts = Interrupts()
     try:
-        yield got
+        return work(run, interrupts=interrupts, listeners=[on_event])
     finally:
-        for number, handler in former.items():
-            signal.signal(number, handler)
+        interrupts.restore()
 
 
-def _work(run: RunDirectory, ready: _Ready, *, done_steps: int, on_event: Callable[[Event], None]) -> Outcome:
-    with EventLog(run.events_path) as log, _interrupts() as interrupts:
-
-        def record(event: Event, *, sync: bool = False) -> None:
-            log.append(event, sync=sync)
-            on_event(event)
-
-        write_json(run.process_path, {"pid": os.getpid()})
-        try:
-            return _train(run, ready, done_steps=done_steps, record=record, interrupts=interrupts)
-        except PoemError as error:
-            record(RunFailed(message=error.message, hint=error.hint, where=error.where), sync=True)
-            raise
-
-
-def _train(
-    run: RunDirectory, ready: _Ready, *, done_steps: int, record: Callable[..., None], interrupts: list[str]
+def work(
+    run: RunDirectory,
+    *,
+    interrupts: Interrupts,
+    listeners: list[Callable[[Event], None]],
 ) -> Outcome:
-    prepared, model, keys = ready.prepared, ready.model, ready.profile.train
-    first = prepared.examples(0)
-    steps = ready.plan.count_steps(len(first))
-    record(
-        RunStarted(
-            run=run.id,
-            resumed_from_step=done_steps,
-            rows=len(first),
-            eval_rows=len(prepared.held_out),
-            steps=steps,
-            epochs=keys.epochs,
-            base=ready.base.name,
-            device=str(ready.base.device.torch_device),
-            dtype=str(ready.base.precision.dtype).removeprefix("torch."),
-            supervised_tokens=count_supervised(first),
-            trainable_parameters=_trainable(model),
-        )
-    )
-    device = _("Device: {device}; {precision}").format(
-        device=ready.base.device.reason, precision=ready.base.precision.reason
-    )
-    for note in (device, *prepared.notes):
-        record(Note(note))
-    accelerator = Accelerator(cpu=ready.base.device.torch_device.type == "cpu")
-    earlier = [event for event, _time_s in iter_events(run.events_path) if isinstance(event, EvalDone)]
-    losses = {event.step: event.loss for event in earlier if event.step <= done_steps}
-    step = saved = done_steps
+    """Do the run's work to its end. The caller holds its lock.
 
-    def save() -> None:
-        path = save_checkpoint(run, model, ready.optimiser, step=step, keep=keys.keep_checkpoints)
-        record(CheckpointSaved(step=step, path=str(path.relative_to(run.path))), sync=True)
+    Args:
+        run: the run, with its profile in it.
+        interrupts: the signals that have come.
+        listeners: told of every event; one that raises OSError is told no more.
 
-    for event in train(
-        model,
-        ready.optimiser,
-        examples=prepared.examples,
-        held_out=prepared.held_out,
-        plan=ready.plan,
-        accelerator=accelerator,
-        done_steps=done_steps,
-    ):
-        record(event)
-        if isinstance(event, EvalDone):
-            losses[event.step] = event.loss
-        if isinstance(event, StepDone):
-            step = event.step
-            if keys.sample_every and step % keys.sample_every == 0:
-                for sample in _samples(ready, step):
-                    record(sample)
-            if keys.checkpoint_every and step % keys.checkpoint_every == 0:
-                save()
-                saved = step
-        if interrupts:
-            if saved != step or step == 0:
-                save()
-            record(RunStopped(step=step, reason=interrupts[0]), sync=True)
-            return Outcome(run, "stopped", step, losses.get(0), losses.get(step))
-    fresh = run.adapter_path.with_name(".adapter.new")
-    save_adapter(model, fresh)
-    fresh.rename(run.adapter_path)
-    outcome = Outcome(run, "finished", step, losses.get(0), losses.get(step))
-    record(
-        RunFinished(
-            step=step,
-            eval_loss_base=outcome.eval_loss_base,
-            eval_loss=outcome.eval_loss,
-            adapter=run.adapter_path.name,
-        ),
-        sync=True,
-    )
-    return outcome
+    Raises:
+        PoemError: it can't be done; the run has failed, and its events say why.
+    """
+    former_umask = os.umask(0o077)  # what the libraries write in the run is for this user alone, too
+    try:
+        # The device is held until all is over: no other run is to load its model beside ours.
+        with Journal(run, listeners) as journal, ExitStack() as held:
+            try:
+                return _work(run, journal, interrupts, held)
+            except PoemError as error:
+                journal.record(RunFailed(message=error.message, hint=error.hint, where=error.where), sync=True)
+                raise
+            except Exception as error:
+                message = _("internal error: {kind}: {problem}").format(kind=type(error).__name__, problem=error)
+                hint = _("This is a fault of poemtui. A detached run's {path} says where.").format(
+                    path=run.console_path.name
+                )
+                journal.record(RunFailed(message=message, hint=hint, where=""), sync=True)
+                raise
+            finally:
+                _give_notice(run, journal)
+    finally:
+        os.umask(former_umask)
 
 
-def _samples(ready: _Ready, step: int) -> Iterator[SampleMade]:
-    keys = ready.profile.generation
-    sampling = sampling_of(keys)
-    for prompt in ready.profile.train.sample_prompts:
-        example = make_completion_example(prompt, ready.profile, ready.prepared.instruction)
-        ids = ready.prepared.encoder.prompt_ids(example)
-        ends = ready.prepared.encoder.end_ids
-        for item in complete(
-            ready.model, ready.base.tokenizer, ids, end_ids=ends, sampling=sampling, seeds=[_SAMPLE_SEED]
-        ):
-            if isinstance(item, Completion):
-                yield SampleMade(step=step, prompt=prompt, text=item.text)
+def _work(run: RunDirectory, journal: Journal, interrupts: Interrupts, held: ExitStack) -> Outcome:
+    try:
+        check_run(run)
+        write_pid(run, os.getpid())
+        profile = load_profile(str(run.profile_path))
+        commands = Commands(run, interrupts, journal.record)
+        held.enter_context(wait_turn(run, profile.model.device, commands=commands, record=journal.record))
+        tidy(run)
+        checkpoint = choose_checkpoint(run, wanted_step(run))
+        from core.model.allocator import keep_freed_memory
+
+        keep_freed_memory()
+        from core.training.conductor import conduct
+
+        return conduct(run, profile, checkpoint, commands=commands, journal=journal)
+    except Stopped as stopped:
+        reason = str(stopped)
+    except KeyboardInterrupt:
+        reason = interrupts.names[-1]
+    found = checkpoints(run)
+    step = found[-1].step if found else 0
+    journal.record(RunStopped(step=step, reason=reason), sync=True)
+    return Outcome(run, "stopped", step)
+
+
+def _give_notice(run: RunDirectory, journal: Journal) -> None:
+    """Run the person's own command, if the profile names one and can be read."""
+    try:
+        command = load_profile(str(run.profile_path)).notify.command
+        if not command:
+            return
+        view = view_run(run)
+    except PoemError:
+        return
+    if view.status in ("finished", "failed"):
+        from core.training.notice import give_notice
+
+        problem = give_notice(command, run, view)
+        if problem:
+            journal.record(Note(problem))

@@ -49,8 +49,9 @@ def run(args: argparse.Namespace) -> int:
             hint=_("Rows are numbered from 0; this file's last is {last}.").format(last=file.rows[-1].number),
             where=args.file,
         )
+    from core.base_folder import resolve_base
     from core.encoding.encode import fit, make_encoder
-    from core.model.load import load_tokenizer, resolve_base
+    from core.model.load import load_tokenizer
 
     folder = resolve_base(profile.model.base)
     tokenizer = load_tokenizer(folder)

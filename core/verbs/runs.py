@@ -11,19 +11,12 @@ from typing import Any
 
 from core.cli import add_runs_dir, add_verb, print_json
 from core.errors import PoemError
-from core.i18n import N_, _
+from core.i18n import _
 from core.plain import plain
 from core.runs.directory import RunDirectory, list_runs
 from core.runs.view import RunView, view_run
+from core.runs.wording import duration, loss_words, status_words
 
-STATUS_LABELS = {
-    "starting": N_("starting"),
-    "running": N_("running"),
-    "finished": N_("finished"),
-    "stopped": N_("stopped"),
-    "failed": N_("failed"),
-    "died": N_("died"),
-}
 _BASE_CELLS = 32
 
 
@@ -74,6 +67,11 @@ def run_document(run: RunDirectory, view: RunView) -> dict[str, Any]:
         "eval_loss_base": view.eval_loss_base,
         "eval_loss": view.eval_loss,
         "adapter": view.adapter or None,
+        "best": None if view.best is None else {"step": view.best[0], "loss": view.best[1]},
+        "evaluating": view.evaluating,
+        "queued_behind": view.queued_behind or None,
+        "pause_reason": view.pause_reason or None,
+        "pause_message": view.pause_message or None,
         "stop_reason": view.stop_reason or None,
         "error": None
         if view.error is None
@@ -92,9 +90,9 @@ def table(views: Sequence[RunView]) -> list[str]:
         rows.append(
             (
                 plain(view.id),
-                _(STATUS_LABELS[view.status]),
+                status_words(view),
                 f"{view.step}/{view.steps}" if view.steps else "-",
-                f"{_loss(view.eval_loss_base)} → {_loss(view.eval_loss)}",
+                f"{loss_words(view.eval_loss_base)} → {loss_words(view.eval_loss)}",
                 _tail(plain(view.base), _BASE_CELLS) or "-",
                 duration(view.worked_s),
             )
@@ -112,17 +110,6 @@ def cell_width(text: str) -> int:
         0 if unicodedata.combining(character) else 2 if unicodedata.east_asian_width(character) in "WF" else 1
         for character in text
     )
-
-
-def duration(seconds: float) -> str:
-    """`0:07`, `12:34` or `1:02:03`."""
-    minutes, rest_s = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02d}:{rest_s:02d}" if hours else f"{minutes}:{rest_s:02d}"
-
-
-def _loss(loss: float | None) -> str:
-    return "-" if loss is None else f"{loss:.3f}"
 
 
 def _tail(text: str, cells: int) -> str:

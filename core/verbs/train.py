@@ -1,8 +1,9 @@
-"""`poemcore train`: fine-tunes a LoRA adapter as a profile says, in the foreground, with a line of progress."""
+"""`poemcore train`: fine-tunes a LoRA adapter as a profile says, here with a line of progress, or detached."""
 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,7 +13,10 @@ from core.i18n import _
 from core.plain import plain
 
 if TYPE_CHECKING:
+    from core.profile.schema import Profile
+    from core.runs.directory import RunDirectory
     from core.runs.events import Event
+    from core.runs.lock import HeldLock
     from core.training.worker import Outcome
 
 
@@ -29,22 +33,67 @@ def add(subparsers: Any) -> None:
         help=_("change a key of the profile"),
     )
     parser.add_argument("--name", help=_("the last part of the run's id (default: the profile's name)"))
+    parser.add_argument(
+        "--detach", action="store_true", help=_("start it in the background, where no terminal can end it, and return")
+    )
     add_runs_dir(parser)
 
 
 def run(args: argparse.Namespace) -> int:
-    """Train until the end or an interrupt."""
-    from core.model.allocator import keep_freed_memory
+    """Train until the end or an interrupt; with `--detach`, start that and return."""
     from core.profile.document import load_profile
     from core.runs.directory import run_name
 
     profile = load_profile(args.profile, overrides=args.overrides)
-    keep_freed_memory()
+    say_command(profile)
+    runs_dir = Path(args.runs_dir).expanduser()
+    name = args.name or run_name(Path(args.profile).stem)
+    if args.detach:
+        return _detach(profile, runs_dir, name, as_json=args.json)
     from core.training.worker import start
 
-    name = args.name or run_name(Path(args.profile).stem)
-    outcome = start(profile, runs_dir=Path(args.runs_dir), name=name, on_event=ProgressLine())
+    with contextlib.redirect_stdout(sys.stderr):  # what a library prints is not the command's answer
+        outcome = start(profile, runs_dir=runs_dir, name=name, on_event=ProgressLine())
     return print_outcome(outcome, as_json=args.json)
+
+
+def say_command(profile: Profile) -> None:
+    """Name the program that the profile has run at the end: whoever runs somebody else's profile should know."""
+    if profile.notify.command:
+        command = plain(profile.notify.command)
+        print(_("At the end this program will be run: {command}").format(command=command), file=sys.stderr)
+
+
+def _detach(profile: Profile, runs_dir: Path, name: str | None, *, as_json: bool) -> int:
+    from core.base_folder import resolve_base
+    from core.data.rows import read_rows
+    from core.runs.launch import submit
+    from core.runs.lock import lock_run
+
+    # What can be seen without a model is seen here, where the person still looks.
+    data = profile.data
+    read_rows(data.path, columns=data.columns or None, on_bad_row=data.on_bad_row)
+    resolve_base(profile.model.base)
+    run = submit(profile, runs_dir, name=name)
+    with lock_run(run) as lock:
+        launch_and_say(run, lock, profile, as_json=as_json)
+    return 0
+
+
+def launch_and_say(run: RunDirectory, lock: HeldLock, profile: Profile, *, as_json: bool) -> None:
+    """Start the run's worker in the background and say how to go on."""
+    from core.runs import queue
+    from core.runs.launch import launch
+    from core.runs.storage import DiskFull
+
+    with contextlib.suppress(queue.Busy, DiskFull):  # then the worker itself does it, a moment later
+        queue.join(run, queue.device_name(profile.model.device))
+    launch(run, lock)
+    if as_json:
+        print_json({"run": run.id})
+    else:
+        print(_("Started: {run}").format(run=run.id))
+        print(_("Watch it: poemcore follow {run}   End it: poemcore stop {run}").format(run=run.id))
 
 
 def print_outcome(outcome: Outcome, *, as_json: bool) -> int:
@@ -91,7 +140,7 @@ class ProgressLine:
     def __call__(self, event: Event) -> None:
         """Show one event."""
         from core.runs import events
-        from core.verbs.runs import duration
+        from core.runs.wording import duration, sentence
 
         if isinstance(event, events.StepDone):
             self._seconds = [*self._seconds[-19:], event.step_s]
@@ -110,7 +159,9 @@ class ProgressLine:
                 print(line, file=sys.stderr, flush=True)
             return
         text = ""
-        if isinstance(event, events.RunStarted):
+        if isinstance(event, (events.RunQueued, events.RunPaused, events.RunContinued)):
+            text = sentence(event, self._steps)
+        elif isinstance(event, events.RunStarted):
             self._steps = event.steps
             text = _("{run}: {rows} rows train, {held_out} held out, {steps} steps").format(
                 run=event.run, rows=event.rows, held_out=event.eval_rows, steps=event.steps

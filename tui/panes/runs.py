@@ -5,7 +5,7 @@ It only reads what runs write to the disk, so closing the app, or losing the ter
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
 from textual import on, work
@@ -17,30 +17,21 @@ from textual.widgets import Static
 from textual.worker import get_current_worker
 
 from core.errors import PoemError
-from core.i18n import N_, _
+from core.i18n import _
 from core.runs import events
-from core.runs.directory import RunDirectory, is_locked, list_runs
+from core.runs.directory import RunDirectory, list_runs
+from core.runs.event_log import read_events
+from core.runs.lock import is_locked
+from core.runs.storage import check_private
 from core.runs.view import RunView, fold_all, judged_by_lock
+from core.runs.wording import loss_words, sentence, status_words
 from tui.plain import content
 from tui.widgets.row_list import Cells, RowList, lay_out
 
 _REFRESH_S = 0.5
 _EVENTS_SHOWN = 8
 _SAMPLES_SHOWN = 3
-_WIDTHS = (32, 9, 11, 17)
-# The statuses of `RunView`, for the catalogue.
-N_("starting"), N_("running"), N_("finished"), N_("stopped"), N_("failed"), N_("died")
-# Samples are shown in full elsewhere.
-_SENTENCES: dict[type[events.Event], str] = {
-    events.RunStarted: N_("started: {steps} steps, {base} on {device}"),
-    events.Note: N_("note: {message}"),
-    events.StepDone: N_("step {step}: loss {loss:.4f}"),
-    events.EvalDone: N_("step {step}: held-out loss {loss:.4f}"),
-    events.CheckpointSaved: N_("step {step}: saved {path}"),
-    events.RunFinished: N_("finished after step {step}"),
-    events.RunStopped: N_("stopped after step {step}: {reason}"),
-    events.RunFailed: N_("failed: {where} {message} {hint}"),
-}
+_WIDTHS = (32, 12, 11, 17)
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +41,7 @@ class RunSeen:
     view: RunView
     """What its events say."""
     status: str = ""
-    """Its status as its lock has it too: "died" is no end, as the worker may be about to start."""
+    """Its status in words, as its lock has it too: "died" is no end, as the worker may be about to start."""
     tail: tuple[events.Event, ...] = ()
     """Its last events, oldest first; samples left out."""
     offset: int = 0
@@ -125,7 +116,7 @@ class RunsPane(Vertical):
 
     def _cells(self, index: int) -> Cells:
         run = self._runs[index]
-        view, status = run.view, _("unreadable") if run.problem else _(run.status)
+        view, status = run.view, _("unreadable") if run.problem else run.status
         steps = f"{view.step}/{view.steps}" if view.steps else "-"
         return tuple(zip((view.id, status, steps, losses(view)), _WIDTHS, strict=True))
 
@@ -141,17 +132,20 @@ def _see(run: RunDirectory, before: RunSeen | None) -> RunSeen:
     seen = before if before and not before.problem else RunSeen(RunView(run.id))
     view, tail, offset = seen.view, seen.tail, seen.offset
     try:
+        check_private(run.path)
         locked = is_locked(run)  # before the events: a worker that writes its last one and leaves has not died
         while not get_current_worker().is_cancelled:
-            new, next_offset = events.read_events(run.events_path, offset)
+            new, next_offset = read_events(run.events_path, offset)
             if next_offset == offset:
                 break
             offset = next_offset
             view = fold_all(view, new)
-            tail = (*tail, *(event for event, _time_s in new if type(event) in _SENTENCES))[-_EVENTS_SHOWN:]
+            # Samples are shown in full elsewhere.
+            tail = (*tail, *(event for event, _time_s in new if not isinstance(event, events.SampleMade)))
+            tail = tail[-_EVENTS_SHOWN:]
     except PoemError as error:
         return RunSeen(RunView(run.id), problem=str(error))
-    return RunSeen(view, judged_by_lock(view, locked=locked).status, tail, offset)
+    return RunSeen(view, status_words(judged_by_lock(view, locked=locked)), tail, offset)
 
 
 def run_content(run: RunSeen) -> Content:
@@ -167,13 +161,10 @@ def run_content(run: RunSeen) -> Content:
     for sample in reversed(view.samples[-_SAMPLES_SHOWN:]):
         text = _("step {step}: {prompt}").format(step=sample.step, prompt=sample.prompt)
         parts += [content(text, "bold"), content(sample.text)]
-    return Content("\n").join([*parts, *(_sentence(event) for event in reversed(run.tail))])
-
-
-def _sentence(event: events.Event) -> Content:
-    return content(_(_SENTENCES[type(event)]).format(**asdict(event)), "dim")
+    parts += [content(sentence(event, view.steps), "dim") for event in reversed(run.tail)]
+    return Content("\n").join(parts)
 
 
 def losses(view: RunView) -> str:
     """Held-out loss before and after, in nats per supervised token."""
-    return " → ".join("-" if loss is None else f"{loss:.3f}" for loss in (view.eval_loss_base, view.eval_loss))
+    return f"{loss_words(view.eval_loss_base)} → {loss_words(view.eval_loss)}"

@@ -1,0 +1,64 @@
+"""`poemcore stop RUN`: ends a run, with a checkpoint unless told otherwise, and waits until it is over."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+from core.cli import add_runs_dir, add_verb, print_json
+from core.i18n import _
+from core.plain import plain
+
+_POLL_S = 0.05
+
+
+def add(subparsers: Any) -> None:
+    """Declare the verb."""
+    parser = add_verb(subparsers, "stop", _("end a run that is at work or waits, keeping what it has done"), run)
+    parser.add_argument("wanted_run", metavar="RUN", help=_("an id, the beginning of one, or last"))
+    parser.add_argument("--now", action="store_true", help=_("don't save first: lose the steps since its checkpoint"))
+    parser.add_argument(
+        "--timeout",
+        type=float,
+        default=600.0,
+        metavar="SECONDS",
+        help=_("how long to wait for the end; 0: only ask (default: 600)"),
+    )
+    add_runs_dir(parser)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Ask it to end and wait: exit 0 when it is over, 1 when it still is at work."""
+    from core.runs.control import ask, signal_stop
+    from core.runs.directory import find_run
+    from core.runs.lock import is_locked
+    from core.runs.storage import DiskFull
+    from core.runs.view import view_run
+    from core.verbs.queue import cancel_unattended
+
+    found = find_run(Path(args.runs_dir).expanduser(), args.wanted_run)
+    if not is_locked(found) and view_run(found).status == "queued":
+        cancel_unattended(found)
+    else:
+        try:
+            ask(found, "stop-now" if args.now else "stop")
+        except DiskFull:
+            signal_stop(found, now=args.now)
+    until_s = time.monotonic() + args.timeout
+    while is_locked(found) and time.monotonic() < until_s:
+        time.sleep(_POLL_S)
+    over, view = not is_locked(found), view_run(found)
+    if args.json:
+        print_json({"run": found.id, "status": view.status, "step": view.step})
+    elif over:
+        print(
+            _("{run} is over: {status} after step {step}").format(
+                run=plain(found.id), status=view.status, step=view.step
+            )
+        )
+    else:
+        print(_("Asked. {run} will end as soon as it can.").format(run=plain(found.id)), file=sys.stderr)
+    return 0 if over or args.timeout == 0 else 1

@@ -1,0 +1,179 @@
+"""A run outlives the terminal that it was started from: a real sshd whose connection is cut, a real pseudo-terminal."""
+
+from __future__ import annotations
+
+import getpass
+import os
+import pty
+import shlex
+import shutil
+import signal
+import socket
+import subprocess
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import psutil
+import pytest
+from stage import POEMCORE, Stage, await_end, await_event, events, sha256, train, wait_for, worker_pid
+
+from core.runs.directory import list_runs
+from core.runs.events import RunStopped, StepDone
+
+_SSHD = shutil.which("sshd", path="/usr/sbin:/usr/local/sbin:/usr/bin")
+
+
+@dataclass(frozen=True, slots=True)
+class Sshd:
+    """A running server."""
+
+    process: psutil.Process
+    """The one that listens."""
+    command: tuple[str, ...]
+    """What logs in, to be followed by what to do there."""
+
+
+def _install() -> str:
+    """Debian's openssh-server, where it is missing; why it can't be had, or nothing."""
+    global _SSHD
+    if _SSHD is None:
+        if os.geteuid() != 0 or shutil.which("apt-get") is None:
+            return "no sshd here, and installing one takes root and apt-get"
+        environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
+        install = ["apt-get", "install", "-y", "-q", "--no-install-recommends", "openssh-server", "openssh-client"]
+        for command in (["apt-get", "update", "-q"], install):
+            try:
+                done = subprocess.run(command, env=environment, capture_output=True, encoding="utf-8", timeout=240)
+            except subprocess.TimeoutExpired:
+                return "no sshd here, and apt-get took longer than 4 minutes"
+        _SSHD = shutil.which("sshd", path="/usr/sbin")
+        if _SSHD is None:
+            return f"no sshd here, and apt-get didn't install it: {done.stderr[-200:]}"
+    return "" if shutil.which("ssh") else "no ssh client here"
+
+
+@pytest.fixture
+def sshd(tmp_path: Path) -> Iterator[Sshd]:
+    """A server on 127.0.0.1 with keys of its own, for this user."""
+    if problem := _install():
+        pytest.skip(problem)
+    if os.geteuid() == 0:
+        Path("/run/sshd").mkdir(mode=0o755, exist_ok=True)  # where its unprivileged half lives; a boot script's work
+    for key in ("host", "client"):
+        subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(tmp_path / key)], check=True)
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    config = tmp_path / "sshd_config"
+    config.write_text(
+        f"Port {port}\nListenAddress 127.0.0.1\nHostKey {tmp_path}/host\nAuthorizedKeysFile {tmp_path}/client.pub\n"
+        "PidFile none\nPermitRootLogin yes\nUsePAM no\nStrictModes no\nPasswordAuthentication no\n",
+        encoding="utf-8",
+    )
+    with open(tmp_path / "sshd.log", "wb") as log:
+        process = subprocess.Popen([str(_SSHD), "-D", "-e", "-f", str(config)], stderr=log, stdin=subprocess.DEVNULL)
+    wait_for(lambda: _listens(port) or process.poll() is not None, timeout_s=20)
+    assert process.poll() is None, (tmp_path / "sshd.log").read_text(encoding="utf-8")
+    options = ("StrictHostKeyChecking=no", f"UserKnownHostsFile={tmp_path}/known", "IdentitiesOnly=yes")
+    command = ["ssh", "-tt", "-F", "none", "-i", str(tmp_path / "client"), "-p", str(port)]
+    command += [part for option in options for part in ("-o", option)]
+    yield Sshd(psutil.Process(process.pid), (*command, f"{getpass.getuser()}@127.0.0.1"))
+    process.kill()
+    process.wait()
+
+
+def _listens(port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
+def _detach_and_follow(stage: Stage) -> str:
+    """What a person types: start a run in the background, and watch it."""
+    settings = {**stage.environment, "OMP_NUM_THREADS": "1", "TOKENIZERS_PARALLELISM": "false"}
+    exports = " ".join(f"{name}={shlex.quote(value)}" for name, value in settings.items())
+    train_line = shlex.join([POEMCORE, *train(), "--detach"])
+    return f"cd {shlex.quote(str(stage.root))} && export {exports} && {train_line} && {POEMCORE} follow last"
+
+
+@pytest.mark.short
+def test_a_run_started_through_ssh_outlives_the_connection(
+    stage: Stage, sshd: Sshd, undisturbed: str, strike: Callable[..., None]
+) -> None:
+    with open(stage.root / "ssh.log", "wb") as log:
+        client = subprocess.Popen(
+            [*sshd.command, _detach_and_follow(stage)], stdin=subprocess.PIPE, stdout=log, stderr=log
+        )
+    wait_for(lambda: list_runs(stage.runs_dir) or client.poll() is not None)
+    assert client.poll() is None, (stage.root / "ssh.log").read_text(encoding="utf-8")
+    run = stage.run()
+    await_event(run, StepDone, step=2)
+    there = sshd.process.children(recursive=True)
+    sessions = [process for process in there if "sshd" in process.name()]
+    followers = [process for process in there if process not in sessions]
+    assert sessions
+    assert any("follow" in process.cmdline() for process in followers)
+    client.kill()
+    for process in sessions:
+        process.kill()
+    client.wait()
+    psutil.wait_procs(there, timeout=20)
+    assert not any(process.is_running() for process in there)  # the follower went with its terminal
+    strike()
+    await_end(run)
+    assert stage.status() == "finished"
+    assert sha256(run) == undisturbed
+
+
+@pytest.mark.short
+def test_a_detached_run_outlives_its_terminal(stage: Stage, undisturbed: str, strike: Callable[..., None]) -> None:
+    pid, terminal = _on_a_terminal(stage, ["/bin/sh", "-c", _detach_and_follow(stage)])
+    wait_for(lambda: list_runs(stage.runs_dir))
+    run = stage.run()
+    await_event(run, StepDone, step=2)
+    os.close(terminal)
+    _status, code = _reaped(pid)
+    assert os.waitstatus_to_exitcode(code) != 0  # who watched is gone
+    strike()
+    await_end(run)
+    assert stage.status() == "finished"
+    assert sha256(run) == undisturbed
+
+
+@pytest.mark.parametrize("number", [0, signal.SIGTERM])
+def test_a_run_in_the_foreground_outlives_its_terminal(
+    stage: Stage, undisturbed: str, number: int, strike: Callable[..., None]
+) -> None:
+    pid, terminal = _on_a_terminal(stage, [POEMCORE, *train()])
+    wait_for(lambda: list_runs(stage.runs_dir))
+    run = stage.run()
+    await_event(run, StepDone, step=2)
+    os.close(terminal)
+    strike()
+    if number:  # without its terminal it still obeys
+        os.kill(worker_pid(run), number)
+        _reaped(pid)
+        assert [event.reason for event in events(run, RunStopped)] == ["SIGTERM"]
+        stage.poemcore("resume", run.id)
+    else:
+        _reaped(pid)
+    assert stage.status() == "finished"
+    assert sha256(run) == undisturbed
+
+
+def _on_a_terminal(stage: Stage, command: list[str]) -> tuple[int, int]:
+    """Start a command whose terminal is a new pseudo-terminal; its process id and the terminal's other end."""
+    environment = {**os.environ, **stage.environment}
+    pid, terminal = pty.fork()
+    if pid == 0:
+        try:
+            os.chdir(stage.root)
+            os.execve(command[0], command, environment)
+        finally:
+            os._exit(127)
+    return pid, terminal
+
+
+def _reaped(pid: int) -> tuple[int, int]:
+    """The ended child and its status."""
+    return wait_for(lambda: next((pair for pair in [os.waitpid(pid, os.WNOHANG)] if pair[0]), None))
