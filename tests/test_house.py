@@ -20,6 +20,15 @@ BANNED_ATTRIBUTES = {
 }
 BANNED_MODULES = {"pickle", "dill", "marshal", "shelve", "joblib", "cloudpickle"}
 BANNED_KEYWORDS = {("shell", True), ("trust_remote_code", True), ("weights_only", False)}
+# Collectives that carry objects pickle them on one process and unpickle them on another.
+OBJECT_COLLECTIVES = {
+    "all_gather_object",
+    "broadcast_object_list",
+    "gather_object",
+    "recv_object_list",
+    "scatter_object_list",
+    "send_object_list",
+}
 BANNED_STEMS = {"utils", "util", "helpers", "common", "misc", "manager"}
 BINARY_BY_DEFAULT = {"gzip", "bz2", "lzma"}
 NOT_FILES = {"os", "webbrowser", "zipfile", "tarfile", "urllib", "wave"}
@@ -36,9 +45,11 @@ def dangers(tree: ast.AST) -> Iterator[str]:
             for keyword in node.keywords:
                 if isinstance(keyword.value, ast.Constant) and (keyword.arg, keyword.value.value) in BANNED_KEYWORDS:
                     yield f"{node.lineno}: {keyword.arg}={keyword.value.value}"
-        elif isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name):
-            if (node.value.id, node.attr) in BANNED_ATTRIBUTES:
+        elif isinstance(node, ast.Attribute):
+            if isinstance(node.value, ast.Name) and (node.value.id, node.attr) in BANNED_ATTRIBUTES:
                 yield f"{node.lineno}: {node.value.id}.{node.attr}"
+            if node.attr in OBJECT_COLLECTIVES:
+                yield f"{node.lineno}: {node.attr}"
         elif isinstance(node, ast.Import):
             yield from (f"{node.lineno}: import {a.name}" for a in node.names if a.name in BANNED_MODULES)
         elif isinstance(node, ast.ImportFrom):
@@ -47,7 +58,7 @@ def dangers(tree: ast.AST) -> Iterator[str]:
             yield from (
                 f"{node.lineno}: from {node.module} import {a.name}"
                 for a in node.names
-                if (node.module, a.name) in BANNED_ATTRIBUTES
+                if (node.module, a.name) in BANNED_ATTRIBUTES or a.name in OBJECT_COLLECTIVES
             )
 
 
@@ -101,6 +112,8 @@ def _is_true(node: ast.expr) -> bool:
         ("from_pretrained(path, trust_remote_code=True)", ["1: trust_remote_code=True"]),
         ("from_pretrained(path, trust_remote_code=False)", []),
         ("os.system('ls')", ["1: os.system"]),
+        ("torch.distributed.gather_object(x)", ["1: gather_object"]),
+        ("from accelerate.utils import gather_object", ["1: from accelerate.utils import gather_object"]),
     ],
 )
 def test_the_danger_finder(code: str, found: list[str]) -> None:
