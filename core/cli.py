@@ -18,9 +18,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NoReturn
 
 from core import __version__, i18n
-from core.errors import PoemError
+from core.errors import PoemError, WorkError
 from core.i18n import N_, _
 from core.plain import plain
+from core.runs.directory import default_runs_dir
 
 VERBS = (
     "demo",
@@ -87,7 +88,7 @@ class _Parser(argparse.ArgumentParser):
         choices = [str(choice) for choice in action.choices]
         nearest = difflib.get_close_matches(str(value), choices, n=1)
         raise PoemError(
-            _("{value} is not a {what}").format(value=value, what=action.metavar or "/".join(action.option_strings)),
+            _("{value} is no {what}").format(value=value, what=action.metavar or "/".join(action.option_strings)),
             hint=_("Did you mean {nearest}?").format(nearest=nearest[0])
             if nearest
             else _("Choose one of: {choices}").format(choices=", ".join(choices)),
@@ -138,10 +139,28 @@ def add_runs_dir(parser: argparse.ArgumentParser) -> None:
     """Add `--runs-dir`, for every verb that touches runs."""
     parser.add_argument(
         "--runs-dir",
-        default=os.environ.get("POEMTUI_RUNS") or "runs",
+        default=default_runs_dir(),
         metavar="DIR",
         help=_("where runs are kept (default: $POEMTUI_RUNS, else ./runs)"),
     )
+
+
+def count(text: str) -> int:
+    """The type of an argument that is 0, 1, 2 …"""
+    if not text.isdecimal() or len(text) > 12:
+        raise argparse.ArgumentTypeError(_("{text} is no number of 0 or more").format(text=text[:40]))
+    return int(text)
+
+
+def seconds(text: str) -> float:
+    """The type of an argument that is a time: 0 or more seconds."""
+    try:
+        number = float(text)
+    except ValueError:
+        number = math.nan
+    if not 0 <= number < math.inf:
+        raise argparse.ArgumentTypeError(_("{text} is no number of 0 or more").format(text=text[:40]))
+    return number
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -190,7 +209,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return code
     except PoemError as error:
         _print_error(error)
-        return 2
+        return 1 if isinstance(error, WorkError) else 2
     except KeyboardInterrupt:
         print(f"\npoemcore: {_('interrupted')}", file=sys.stderr)
         return 130

@@ -26,3 +26,10 @@ class PoemError(Exception):
         """The parts as `where: message` and, on a line of its own, the hint."""
         head = f"{self.where}: {self.message}" if self.where else self.message
         return f"{head}\n{self.hint}" if self.hint else head
+
+
+class WorkError(PoemError):
+    """What was asked was right, and yet the work failed: a disk, a device or a number gave out.
+
+    The command line prints it and exits 1.
+    """

@@ -81,8 +81,8 @@ def test_runs_dir_default(variable: str | None, expected: str, verb: Any, monkey
             [],
             "poemcore: the following arguments are required: VERB\nTry: poemcore --help\n",
         ),
-        (["chat"], "poemcore: chat is not a VERB\nDid you mean chant?\n"),
-        (["zzz"], "poemcore: zzz is not a VERB\nChoose one of: chant\n"),
+        (["chat"], "poemcore: chat is no VERB\nDid you mean chant?\n"),
+        (["zzz"], "poemcore: zzz is no VERB\nChoose one of: chant\n"),
         (["chant", "--cuont", "2"], "poemcore: unrecognized arguments: --cuont\nDid you mean --count?\n"),
         (["chant", "--cou=2"], "poemcore: unrecognized arguments: --cou=2\nDid you mean --count?\n"),
         (["chant", "x", "-z"], "poemcore: unrecognized arguments: -z\nTry: poemcore chant --help\n"),
@@ -95,8 +95,8 @@ def test_runs_dir_default(variable: str | None, expected: str, verb: Any, monkey
             ["chant", "--count"],
             "poemcore: argument --count: expected one argument\nTry: poemcore chant --help\n",
         ),
-        (["chant", "--lang", "zh-Hant "], "poemcore: zh-Hant  is not a --lang\nDid you mean zh-Hant?\n"),
-        (["ch\x1b[2Jant"], "poemcore: ch␛[2Jant is not a VERB\nDid you mean chant?\n"),
+        (["chant", "--lang", "zh-Hant "], "poemcore: zh-Hant  is no --lang\nDid you mean zh-Hant?\n"),
+        (["ch\x1b[2Jant"], "poemcore: ch␛[2Jant is no VERB\nDid you mean chant?\n"),
     ],
 )
 def test_wrong_arguments(arguments: list[str], message: str, verb: Any, capsys: pytest.CaptureFixture[str]) -> None:

@@ -279,3 +279,14 @@ def test_a_run_that_is_stopped_while_it_waits(
     busy()
     again = worker.resume(outcome.run, on_event=ignore)
     assert adapter_bytes(again.run) == adapter_bytes(whole)
+
+
+def test_a_run_in_the_queue_can_t_be_paused(tiny: Tiny, tmp_path: Path, busy: Callable[[], None]) -> None:
+    def look(run: RunDirectory) -> None:
+        ask(run, "pause")
+        ask(run, "stop")
+
+    listener = at(tmp_path / "runs", {"RunQueued": look})
+    outcome = worker.start(tiny.profile(), runs_dir=tmp_path / "runs", name=None, on_event=listener)
+    answers = [event for event in events_of(outcome.run) if isinstance(event, RequestAnswered)]
+    assert [(answer.action, bool(answer.problem)) for answer in answers] == [("pause", True), ("stop", False)]

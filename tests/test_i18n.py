@@ -222,3 +222,15 @@ def test_no_message_is_composed_before_it_is_looked_up() -> None:
         )
     ]
     assert composed == []
+
+
+def test_what_opencc_takes_for_other_words(catalogue: ModuleType) -> None:
+    seen: list[str] = []
+
+    def convert(text: str) -> str:
+        seen.append(text)
+        return text.replace("设备", "裝置")
+
+    converted = catalogue.to_traditional(convert)
+    assert converted("运行的适配器在设备上") == "運行的適配器在裝置上"
+    assert seen == ["", "的", "在设备上"]

@@ -14,7 +14,7 @@ from core import cli
 from core.runs import control, queue
 from core.runs.checkpoints import STATE_FILE, seal
 from core.runs.control import pending, take_away
-from core.runs.directory import RunDirectory
+from core.runs.directory import RunDirectory, typed
 from core.runs.event_log import EventLog, iter_events
 from core.runs.events import RequestAnswered, RunStopped
 from core.runs.lock import HeldLock, lock_run
@@ -86,9 +86,9 @@ def test_who_has_a_device_and_who_waits(
         assert poemcore() == 0
         captured = capsys.readouterr()
         assert captured.out.splitlines() == [
-            f"cpu: {A} has it",
-            f"cpu: 1. {B}  (its process is gone)",
-            f"cuda-0: 1. {C}",
+            f"cpu: {typed(runs[A])} has it",
+            f"cpu: 1. {typed(runs[B])}  (its process is gone)",
+            f"cuda-0: 1. {typed(runs[C])}",
         ]
         assert captured.err == "Take up those whose process is gone with: poemcore queue start\n"
         assert poemcore("--json") == 0
@@ -106,13 +106,13 @@ def test_who_has_a_device_and_who_waits(
 def test_cancelling_a_run_whose_process_is_gone(runs: dict[str, RunDirectory], poemcore: Callable[..., int]) -> None:
     assert poemcore("cancel", A) == 0
     assert order() == [B, C]
-    assert last_event(runs[A]) == RunStopped(0, "cancel")
+    assert last_event(runs[A]) == RunStopped(0, "stop")
     folder = runs[B].checkpoint_path(4)
     folder.mkdir(parents=True)
     (folder / STATE_FILE).write_text('{"step": 4}', encoding="utf-8")
     seal(folder)
     assert poemcore("cancel", B) == 0
-    assert last_event(runs[B]) == RunStopped(4, "cancel")
+    assert last_event(runs[B]) == RunStopped(4, "stop")
     assert order() == [C]
 
 
@@ -169,7 +169,7 @@ def test_moving(
         (["move", A, "first"], "argument PLACE: invalid int value: 'first'"),
         (["list", A], "list takes no run"),
         (["start", A], "start takes no run"),
-        (["stat"], "stat is not a ACTION"),
+        (["stat"], "stat is no ACTION"),
         (["cancel", "2027"], "There is no run “2027”"),
         (["cancel", "../x"], "There is no run “../x”"),
         (["cancel", ""], "There is no run “”"),
@@ -223,7 +223,7 @@ def test_those_whose_process_is_gone_are_taken_up(
     assert pending(runs[A]) == []  # asked of a process that is no more
     assert order() == [A, B, C]
     out = capsys.readouterr().out
-    assert out.startswith(f"Started: {A}\nStarted: {C}\ncpu: 1. {A}\n")
+    assert out.startswith(f"Started: {A}\nStarted: {C}\ncpu: 1. {typed(runs[A])}\n")
     assert poemcore("start", "--json") == 0
     document = json.loads(capsys.readouterr().out)
     assert document["started"] == [B]

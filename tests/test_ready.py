@@ -17,7 +17,7 @@ from core.errors import PoemError
 from core.profile.document import load_profile, profile_to_dict
 from core.runs.checkpoints import checkpoints
 from core.runs.control import ask
-from core.runs.directory import RunDirectory
+from core.runs.directory import RunDirectory, typed
 from core.runs.events import Note, RunFailed, RunStarted, RunStopped, SettingChanged
 from core.runs.lock import is_locked, lock_run
 from core.runs.resumption import make_resumable
@@ -212,7 +212,7 @@ def test_a_damaged_checkpoint_offers_the_older_one(stopped: RunDirectory, whole:
     (stopped.checkpoint_path(3) / "optimiser.safetensors").write_bytes(b"\0" * 100)
     error = refused(stopped)
     assert error.message == ("the checkpoint of step 3 can't be resumed: optimiser.safetensors is not what was written")
-    assert error.hint == f"Go on from step 2: poemcore resume {stopped.id} --from 2"
+    assert error.hint == f"Go on from step 2: poemcore resume {typed(stopped)} --from 2"
     assert error.where == str(stopped.checkpoint_path(3))
     assert poemcore_resume(stopped, "--from", "2") == 0
     assert adapter_bytes(stopped) == adapter_bytes(whole)
@@ -320,3 +320,13 @@ def test_a_key_that_may_not_change(stopped: RunDirectory, capsys: pytest.Capture
     assert poemcore_resume(stopped, "--set", "train.learning_rate=0.5", "--set", "train.max_steps=9") == 2
     assert "a run keeps what it began with: train.learning_rate 0.01 → 0.5" in capsys.readouterr().err
     assert (stopped.profile_path.read_bytes(), stopped.events_path.read_bytes()) == before
+
+
+def test_a_run_that_goes_on_has_no_final_adapter(finished: RunDirectory) -> None:
+    with lock_run(finished):
+        make_resumable(finished, overrides=["train.max_steps=8"], from_step=None)
+    there: list[list[str]] = []
+    look = {"StepDone 7": lambda run: there.append(sorted(path.name for path in run.adapter_path.iterdir()))}
+    worker.resume(finished, on_event=at(finished.path.parent, look))
+    assert there == [["best"]]
+    assert (finished.adapter_path / "adapter_config.json").is_file()

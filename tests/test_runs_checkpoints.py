@@ -20,7 +20,7 @@ from core.runs.checkpoints import (
     seal,
     tidy,
 )
-from core.runs.directory import RunDirectory, create_run
+from core.runs.directory import RunDirectory, create_run, typed
 
 FILES = ("adapter/adapter_config.json", "adapter/adapter_model.safetensors", "optimiser.safetensors", STATE_FILE)
 SUMS = "checksums.json"
@@ -203,12 +203,12 @@ def test_the_next_older_one_that_is_whole_is_offered(run: RunDirectory) -> None:
     with pytest.raises(PoemError) as caught:
         choose_checkpoint(run, 8)
     assert caught.value.message == "the checkpoint of step 8 can't be resumed: optimiser.safetensors is missing"
-    assert caught.value.hint == f"Go on from step 4: poemcore resume {run.id} --from 4"
+    assert caught.value.hint == f"Go on from step 4: poemcore resume {typed(run)} --from 4"
     (twelve.path / STATE_FILE).write_bytes(b"")
     with pytest.raises(PoemError) as caught:
         choose_checkpoint(run)
     assert caught.value.message == ("the checkpoint of step 12 can't be resumed: state.json is not what was written")
-    assert caught.value.hint == f"Go on from step 4: poemcore resume {run.id} --from 4"
+    assert caught.value.hint == f"Go on from step 4: poemcore resume {typed(run)} --from 4"
     assert caught.value.where == str(twelve.path)
 
 
@@ -217,7 +217,7 @@ def test_where_none_is_whole_the_beginning_is_offered(run: RunDirectory) -> None
         (write_checkpoint(run, step).path / STATE_FILE).unlink()
     with pytest.raises(PoemError) as caught:
         choose_checkpoint(run)
-    assert caught.value.hint == f"Go on from step 0: poemcore resume {run.id} --from 0"
+    assert caught.value.hint == f"Go on from step 0: poemcore resume {typed(run)} --from 0"
     assert choose_checkpoint(run, 0) is None
 
 

@@ -66,7 +66,7 @@ def test_requests_come_in_the_order_of_asking(run: RunDirectory, monkeypatch: py
 def test_nobody_is_asked_who_is_not_there(run: RunDirectory) -> None:
     with pytest.raises(PoemError, match=f"No process is at work on the run {run.id}") as caught:
         ask(run, "stop")
-    assert caught.value.hint.endswith(f"poemcore resume {run.id}")
+    assert caught.value.hint == "See how it stands with: poemcore runs"
     assert not run.control_path.exists()
 
 

@@ -11,7 +11,7 @@ import pytest
 
 from core import cli
 from core.runs import event_log as events_module
-from core.runs.directory import RunDirectory
+from core.runs.directory import RunDirectory, typed
 from core.runs.event_log import EventLog
 from core.runs.events import (
     CheckpointSaved,
@@ -106,7 +106,7 @@ def test_following_a_run_that_died(tmp_path: Path, capsys: pytest.CaptureFixture
     assert captured.out.splitlines() == [to_line(start(), 1000.0), to_line(STEP, 1001.0)]
     assert captured.err.splitlines() == [
         f"The run {FIRST} has died: its process is gone and left no last word.",
-        f"Go on from its last checkpoint with: poemcore resume {FIRST}",
+        f"Go on from its last checkpoint with: poemcore resume {FIRST} --runs-dir {tmp_path}",
     ]
 
 
@@ -198,10 +198,8 @@ AS_SENTENCES = [*(f"note: {number}" for number in range(1, 101)), "stopped after
         (["--last", "3"], 3),
         (["--last", "1"], 1),
         (["--last", "0"], 0),
-        (["--last", "-7"], 0),
         (["--last", "1000"], 102),
         (["--all"], 102),
-        (["--all", "--last", "3"], 102),
         (["--json"], 102),
         (["--json", "--last", "3"], 3),
         (["--json", "--all"], 102),
@@ -219,6 +217,40 @@ def test_how_far_back_it_begins(
         every = ["started 20261124-041530-tang: 400 rows, 50 steps, base builtin:tang-tiny on cpu (float32)"]
         every += AS_SENTENCES
     assert shown == every[len(every) - lines :]
+
+
+@pytest.mark.parametrize("options", [["--last", "-7"], ["--last", "x"], ["--all", "--last", "3"]])
+def test_a_beginning_that_is_none(tmp_path: Path, capsys: pytest.CaptureFixture[str], options: list[str]) -> None:
+    write_run(tmp_path, *NUMBERED)
+    assert poemcore("follow", FIRST, "--runs-dir", str(tmp_path), *options) == 2
+    assert capsys.readouterr().out == ""
+
+
+def test_a_run_that_is_removed_while_it_is_followed(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = write_run(tmp_path, *NUMBERED[:3])
+    lock = lock_run(run)
+
+    def wait(_seconds: float) -> None:
+        run.path.rename(tmp_path / "elsewhere")
+        lock.release()
+
+    monkeypatch.setattr("core.verbs.follow.time.sleep", wait)
+    assert poemcore("follow", FIRST, "--runs-dir", str(tmp_path)) == 1
+    assert capsys.readouterr().err == f"The directory of the run {FIRST} was removed.\n"
+
+
+def test_a_run_is_typed_with_its_place_where_it_would_not_be_found(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = RunDirectory(tmp_path / "my runs" / FIRST)
+    assert typed(run) == f"{FIRST} --runs-dir '{tmp_path}/my runs'"
+    monkeypatch.setenv("POEMTUI_RUNS", str(tmp_path / "my runs"))
+    assert typed(run) == FIRST
+    monkeypatch.delenv("POEMTUI_RUNS")
+    monkeypatch.chdir(tmp_path)
+    assert typed(RunDirectory(tmp_path / "runs" / FIRST)) == FIRST
 
 
 def test_the_number_of_steps_is_known_though_its_line_is_not_shown(

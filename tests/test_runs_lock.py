@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from core.errors import PoemError
-from core.runs.directory import create_run
+from core.runs.directory import create_run, typed
 from core.runs.lock import HeldLock, adopt, hold, is_held, is_locked, lock_run
 
 # Holds the lock whose descriptor and file it is told of, or takes it itself, says so, and waits for its stdin to end.
@@ -52,7 +52,7 @@ def test_lock_is_seen_while_held_and_asking_makes_no_file(tmp_path: Path) -> Non
         assert stat.S_IMODE(run.lock_path.stat().st_mode) == 0o600
         with pytest.raises(PoemError, match=f"The run {run.id} is at work in another process") as caught:
             lock_run(run, patience_s=0)
-        assert caught.value.hint == f"Watch it with: poemcore follow {run.id}"
+        assert caught.value.hint == f"Watch it with: poemcore follow {typed(run)}"
         assert is_locked(run)
     assert not is_locked(run)
     lock_run(run, patience_s=0).release()

@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 import torch
 
-from core.errors import PoemError
+from core.cli import main
+from core.errors import PoemError, WorkError
 from core.runs import queue
 from core.runs.checkpoints import checkpoints
 from core.runs.control import ask
@@ -229,7 +230,7 @@ def test_one_row_too_many_fails_the_run(tiny: Tiny, tmp_path: Path, monkeypatch:
 
 
 def test_the_command_at_the_end(tiny: Tiny, tmp_path: Path) -> None:
-    """Once for each end of the run that is one: not where it was stopped, for that was somebody's own doing."""
+    """Once for each end, whoever brought it about."""
     told = tmp_path / "told"
     command = tmp_path / "tell"
     command.write_text(
@@ -240,6 +241,20 @@ def test_the_command_at_the_end(tiny: Tiny, tmp_path: Path) -> None:
     settings = (f'notify.command="{command}"',)
     listener = at(runs_dir, {"StepDone 3": lambda run: ask(run, "stop")})
     run = worker.start(tiny.profile(*settings), runs_dir=runs_dir, name=None, on_event=listener).run
-    assert not told.exists()
+    assert told.read_text(encoding="utf-8") == "stopped 3 of 6\n"
     worker.resume(run, on_event=ignore)
-    assert told.read_text(encoding="utf-8") == "finished 6 of 6\n"
+    assert told.read_text(encoding="utf-8") == "stopped 3 of 6\nfinished 6 of 6\n"
+
+
+def test_what_fails_at_work_is_no_fault_of_the_input(
+    tiny: Tiny, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_args: object, **_keys: object) -> None:
+        raise PoemError("the disk is gone", hint="look", where="there")
+
+    monkeypatch.setattr(conductor, "save_checkpoint", refuse)
+    with pytest.raises(WorkError, match="the disk is gone") as caught:
+        worker.start(tiny.profile(), runs_dir=tmp_path, name=None, on_event=ignore)
+    assert (caught.value.hint, caught.value.where) == ("look", "there")
+    monkeypatch.setattr("core.cli._run_verb", raising(WorkError("the disk is gone")))
+    assert main(["train", "x"]) == 1

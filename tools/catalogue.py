@@ -14,6 +14,7 @@ import datetime
 import io
 import re
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import opencc
@@ -29,6 +30,18 @@ SCRIPT_CONVERSION = "s2twp"
 _NO_DATE = datetime.datetime(2000, 1, 1, tzinfo=datetime.UTC)
 _HEADERS = ("Content-Type", "Content-Transfer-Encoding", "Language:", "Plural-Forms", "MIME-Version")
 _PLACEHOLDER = re.compile(r"\{[^{}]*\}|%\([a-z_]+\)[a-z]|%[sdr]")
+
+
+# Words that OpenCC takes for others: an adapter is no network card, a run no execution.
+TRADITIONAL_TERMS = {
+    "运行": "運行",
+    "适配器": "適配器",
+    "写明了": "寫明了",
+    "权限": "權限",
+    "只读": "唯讀",
+    "跟踪": "追蹤",
+    "响应": "回應",
+}
 
 
 class Tree:
@@ -63,12 +76,22 @@ def extract(tree: Tree) -> Catalog:
 
 def derive_traditional(simplified: Catalog) -> Catalog:
     """The zh_Hant catalogue; a message that zh_Hans lacks, or has only as a fuzzy guess, it lacks too."""
-    convert = opencc.OpenCC(SCRIPT_CONVERSION).convert
+    convert = to_traditional(opencc.OpenCC(SCRIPT_CONVERSION).convert)
     traditional = _empty("zh_Hant")
     for message in simplified:
         if message.id:
             traditional.add(message.id, "" if message.fuzzy else convert(str(message.string or "")))
     return traditional
+
+
+def to_traditional(convert: Callable[[str], str]) -> Callable[[str], str]:
+    """The conversion, with `TRADITIONAL_TERMS` kept out of its way."""
+    terms = re.compile("(" + "|".join(TRADITIONAL_TERMS) + ")")
+
+    def converted(text: str) -> str:
+        return "".join(TRADITIONAL_TERMS.get(part) or convert(part) for part in terms.split(text))
+
+    return converted
 
 
 def problems(tree: Tree) -> list[str]:

@@ -16,7 +16,7 @@ from typing import Any
 from core.errors import PoemError
 from core.i18n import _
 from core.plain import plain
-from core.runs.directory import RunDirectory
+from core.runs.directory import RunDirectory, typed
 from core.runs.storage import read_json, storage_error, sync_directory, sync_file, write_json
 
 STATE_FILE = "state.json"
@@ -118,9 +118,7 @@ def choose_checkpoint(run: RunDirectory, step: int | None = None) -> Checkpoint 
             _("the checkpoint of step {step} can't be resumed: {reason}").format(
                 step=chosen.step, reason=error.message
             ),
-            hint=_("Go on from step {older}: poemcore resume {run} --from {older}").format(
-                older=older, run=plain(run.id)
-            ),
+            hint=_("Go on from step {older}: poemcore resume {run} --from {older}").format(older=older, run=typed(run)),
             where=error.where,
         ) from error
     return chosen

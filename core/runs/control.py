@@ -53,9 +53,7 @@ def ask(run: RunDirectory, action: str, value: int = 0) -> Request:
     if not is_locked(run):
         raise PoemError(
             _("No process is at work on the run {run}.").format(run=plain(run.id)),
-            hint=_("See how it stands with: poemcore runs. Go on with it: poemcore resume {run}").format(
-                run=plain(run.id)
-            ),
+            hint=_("See how it stands with: poemcore runs"),
         )
     try:
         run.control_path.mkdir(mode=0o700, exist_ok=True)

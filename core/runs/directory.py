@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -130,6 +131,19 @@ def run_name(text: str) -> str | None:
     """A lawful name for a run from any text, such as a profile's file name; None where nothing of it is left."""
     name = re.sub(r"[^a-z0-9._-]+", "-", text.lower())
     return re.sub(r"\.{2,}", ".", name).strip("._-")[:64] or None
+
+
+def default_runs_dir() -> str:
+    """Where runs are kept unless a person says otherwise."""
+    return os.environ.get("POEMTUI_RUNS") or "runs"
+
+
+def typed(run: RunDirectory) -> str:
+    """The run as a person types it: its id, and where it is kept unless that is where it would be looked for anyway."""
+    runs_dir = run.path.parent
+    if os.path.abspath(runs_dir) == os.path.abspath(default_runs_dir()):
+        return plain(run.id)
+    return plain(f"{run.id} --runs-dir {shlex.quote(str(runs_dir))}")
 
 
 def list_runs(runs_dir: Path) -> tuple[RunDirectory, ...]:

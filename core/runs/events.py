@@ -215,7 +215,7 @@ class RunStopped:
     step: int
     """Optimiser steps that a resume goes on from: those in the newest checkpoint; 0: there is none."""
     reason: str
-    """Who or what asked: stop, stop-now, cancel, or the name of a signal."""
+    """Who or what asked: stop, stop-now, or the name of a signal."""
 
 
 @dataclass(frozen=True, slots=True)

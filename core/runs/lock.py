@@ -17,7 +17,7 @@ from typing import Self
 from core.errors import PoemError
 from core.i18n import _
 from core.plain import plain
-from core.runs.directory import RunDirectory
+from core.runs.directory import RunDirectory, typed
 from core.runs.storage import storage_error
 
 # A reader that looks whether a run is alive holds its lock for microseconds, and a process that was killed may hold
@@ -106,7 +106,7 @@ def lock_run(run: RunDirectory, *, patience_s: float = _PATIENCE_S) -> HeldLock:
     if lock is None:
         raise PoemError(
             _("The run {run} is at work in another process.").format(run=plain(run.id)),
-            hint=_("Watch it with: poemcore follow {run}").format(run=plain(run.id)),
+            hint=_("Watch it with: poemcore follow {run}").format(run=typed(run)),
             where=plain(str(run.path)),
         )
     return lock

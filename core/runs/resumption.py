@@ -15,7 +15,7 @@ from core.profile.changes import changes_between, refuse_fixed
 from core.profile.document import dump_profile, load_profile
 from core.profile.schema import Profile
 from core.runs.checkpoints import choose_checkpoint, remove_after
-from core.runs.directory import RunDirectory
+from core.runs.directory import RunDirectory, typed
 from core.runs.event_log import EventLog
 from core.runs.events import SettingChanged
 from core.runs.storage import read_json, write_json, write_whole
@@ -52,7 +52,8 @@ def make_resumable(run: RunDirectory, *, overrides: Sequence[str], from_step: in
         )
     checkpoint = choose_checkpoint(run, from_step)
     step = 0 if checkpoint is None else checkpoint.step
-    _refuse_shorter(after, rows=view.rows, step=max(step, view.step if view.status == "finished" else 0), where=run.id)
+    done = view.step if view.status == "finished" and from_step is None else step
+    _refuse_shorter(after, rows=view.rows, step=done, where=run.id)
     if from_step is None:
         (run.path / _WANTED_FILE).unlink(missing_ok=True)
     else:
@@ -76,7 +77,7 @@ def wanted_step(run: RunDirectory) -> int | None:
     if type(step) is not int:
         raise PoemError(
             _("{name} can't be read").format(name=_WANTED_FILE),
-            hint=_("Say again where to go on: poemcore resume {run} --from STEP").format(run=plain(run.id)),
+            hint=_("Say again where to go on: poemcore resume {run} --from STEP").format(run=typed(run)),
             where=plain(str(run.path)),
         )
     return step

@@ -19,7 +19,7 @@ from safetensors.torch import load_file, save_file
 
 from core.errors import PoemError
 from core.i18n import _
-from core.model.lora import CONFIG_FILE, save_adapter
+from core.model.lora import CONFIG_FILE, WEIGHTS_FILE, save_adapter
 from core.runs.checkpoints import STATE_FILE, Checkpoint, checkpoints, read_state, remove, seal
 from core.runs.directory import RunDirectory
 from core.runs.faults import reached
@@ -120,6 +120,12 @@ def save_final(run: RunDirectory, model: PeftModel) -> None:
     except (OSError, SafetensorError) as error:
         shutil.rmtree(fresh, ignore_errors=True)
         raise _write_error(error, run.adapter_path) from error
+
+
+def drop_final(run: RunDirectory) -> None:
+    """Remove the final adapter of a run that goes on: it is final no more, and its checkpoint holds the same."""
+    for name in (CONFIG_FILE, WEIGHTS_FILE):
+        (run.adapter_path / name).unlink(missing_ok=True)
 
 
 def link_best(run: RunDirectory, step: int) -> bool:

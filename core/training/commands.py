@@ -5,6 +5,8 @@ It takes requests away, answers them and remembers what they ask; the worker loo
 
 from __future__ import annotations
 
+import contextlib
+import os
 import signal
 from collections.abc import Callable
 from types import FrameType
@@ -33,6 +35,11 @@ class Interrupts:
         if len(self.names) >= 2:
             raise KeyboardInterrupt
         self.names.append(signal.Signals(number).name)
+        words = _("Ending after this step, with a checkpoint. Once more: end without one.")
+        if len(self.names) > 1:
+            words = _("Ending without a checkpoint.")
+        with contextlib.suppress(OSError):
+            os.write(2, f"\n{words}\n".encode())  # not by print, which may be what was interrupted
 
     def restore(self) -> None:
         """Leave the signals to whoever handled them before."""
@@ -51,6 +58,8 @@ class Commands:
         """Nothing is asked yet."""
         self._run, self._interrupts, self._record = run, interrupts, record
         self._stop = self._stop_now = ""
+        self.is_queued = False
+        """Whether the run still waits for its device."""
         self.pause = False
         """Somebody wants the run to wait (True), or to go on (False)."""
         self.checkpoint = False
@@ -78,6 +87,8 @@ class Commands:
             take_away(self._run, request)
 
     def _take(self, action: str, value: int) -> str:
+        if self.is_queued and action not in ("stop", "stop-now"):
+            return _("the run waits in the queue; it can be stopped, or moved with: poemcore queue move")
         match action:
             case "stop":
                 self._stop = action

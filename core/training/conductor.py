@@ -37,9 +37,9 @@ from core.runs.events import (
     StepDone,
 )
 from core.runs.faults import reached
-from core.runs.resumption import meet_wanted_step
+from core.runs.resumption import meet_wanted_step, wanted_step
 from core.runs.storage import DiskFull, free_bytes, read_json, write_json, write_whole
-from core.training.checkpoint import COPIES_PER_CHECKPOINT, State, link_best, save_checkpoint, save_final
+from core.training.checkpoint import COPIES_PER_CHECKPOINT, State, drop_final, link_best, save_checkpoint, save_final
 from core.training.commands import Commands, Stopped
 from core.training.journal import Journal
 from core.training.loop import Pulse, is_out_of_memory, train
@@ -74,10 +74,12 @@ def conduct(
     ready = make_ready(profile, checkpoint, between=commands.raise_if_stopped)
     if began:
         notes += check_same(run, ready, began)
+        asked = wanted_step(run) is not None
         removed = meet_wanted_step(run, ready.state.step)
+        drop_final(run)
         if removed:
             notes.append(_("Later checkpoints removed: steps {steps}").format(steps=", ".join(map(str, removed))))
-        if checkpoint is None:
+        if checkpoint is None and not asked:
             notes.append(_("The run has no checkpoint, so it begins again with its first step."))
     else:
         _check_space(run, ready)

@@ -14,7 +14,7 @@ from typing import Self
 
 from core.runs.directory import RunDirectory
 from core.runs.event_log import EventLog
-from core.runs.events import Event
+from core.runs.events import Event, RunStarted
 from core.runs.storage import DiskFull, open_private
 
 _RESERVE_BYTES = 64 * 1024
@@ -28,6 +28,8 @@ class Journal:
         self._log = EventLog(run.events_path)
         self._listeners = listeners
         self._reserve = run.path / ".reserve"
+        self.has_started = False
+        """Whether this process has begun to train."""
         self._unwritten: list[tuple[Event, float]] = []
         self._make_reserve()
 
@@ -46,6 +48,7 @@ class Journal:
         Raises:
             PoemError: the file can't be written for another reason than room.
         """
+        self.has_started |= isinstance(event, RunStarted)
         self._unwritten.append((event, time.time()))
         if not self._write(sync=sync):
             with contextlib.suppress(OSError):

@@ -41,6 +41,7 @@ def wait_turn(run: RunDirectory, device: str, *, commands: Commands, record: Cal
             told.add(type(event).__name__)
             record(event)
 
+    commands.is_queued = True
     try:
         while True:
             commands.raise_if_stopped()
@@ -57,5 +58,6 @@ def wait_turn(run: RunDirectory, device: str, *, commands: Commands, record: Cal
             tell(RunQueued(device=name, behind=queue.holder(name)))
             time.sleep(_POLL_S)
     finally:
+        commands.is_queued = False
         with contextlib.suppress(PoemError):
             queue.leave(run)

@@ -8,11 +8,11 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Callable
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from core.errors import PoemError
+from core.errors import PoemError, WorkError
 from core.i18n import _
 from core.profile.document import load_profile
 from core.profile.schema import Profile
@@ -59,8 +59,9 @@ def start(profile: Profile, *, runs_dir: Path, name: str | None, on_event: Calla
     except PoemError:
         if not any(isinstance(event, RunStarted) for event, _time_s in iter_events(run.events_path)):
             shutil.rmtree(run.path, ignore_errors=True)
-            if not was_there and not any(runs_dir.iterdir()):
-                runs_dir.rmdir()
+            if not was_there:
+                with suppress(OSError):
+                    runs_dir.rmdir()  # if it is empty
         raise
 
 
@@ -100,6 +101,7 @@ def work(
 
     Raises:
         PoemError: it can't be done; the run has failed, and its events say why.
+        WorkError: the same, after training began.
     """
     former_umask = os.umask(0o077)  # what the libraries write in the run is for this user alone, too
     try:
@@ -109,6 +111,8 @@ def work(
                 return _work(run, journal, interrupts, held)
             except PoemError as error:
                 journal.record(RunFailed(message=error.message, hint=error.hint, where=error.where), sync=True)
+                if journal.has_started:
+                    raise WorkError(error.message, hint=error.hint, where=error.where) from error
                 raise
             except Exception as error:
                 message = _("internal error: {kind}: {problem}").format(kind=type(error).__name__, problem=error)
@@ -157,7 +161,7 @@ def _give_notice(run: RunDirectory, journal: Journal) -> None:
         view = view_run(run)
     except PoemError:
         return
-    if view.status in ("finished", "failed"):
+    if view.status in ("finished", "stopped", "failed"):
         from core.training.notice import give_notice
 
         problem = give_notice(command, run, view)

@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from core.cli import add_runs_dir, add_verb, print_json
+from core.cli import add_runs_dir, add_verb, count, print_json, seconds
 from core.errors import PoemError
 from core.i18n import _
 from core.plain import plain
@@ -33,7 +33,7 @@ def add(subparsers: Any) -> None:
             "everything in memory, and go on; eval-every: evaluate every so many steps"
         ),
     )
-    parser.add_argument("value", metavar="N", type=int, nargs="?", help=_("steps between evaluations, 0: none"))
+    parser.add_argument("value", metavar="N", type=count, nargs="?", help=_("steps between evaluations, 0: none"))
     _add_timeout(parser)
     add_runs_dir(parser)
 
@@ -41,7 +41,7 @@ def add(subparsers: Any) -> None:
 def _add_timeout(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--timeout",
-        type=float,
+        type=seconds,
         default=_TIMEOUT_S,
         metavar="SECONDS",
         help=_("how long to wait for the answer (default: 60)"),
@@ -57,8 +57,8 @@ def run(args: argparse.Namespace) -> int:
             _("eval-every needs the number of steps, and no other action has a number"),
             hint=_("For example: poemcore control last eval-every 50"),
         )
-    if args.value is not None and not 0 <= args.value <= 10**9:
-        raise PoemError(_("the number of steps is 0 or more"), where="eval-every")
+    if args.value is not None and args.value > 10**9:
+        raise PoemError(_("so many steps no run has"), where="eval-every")
     found = find_run(Path(args.runs_dir).expanduser(), args.wanted_run)
     return ask_and_say(found, args.action, args.value or 0, timeout_s=args.timeout, as_json=args.json)
 

@@ -11,15 +11,15 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from core.cli import add_runs_dir, add_verb
+from core.cli import add_runs_dir, add_verb, count
 from core.i18n import _
 from core.plain import plain
-from core.runs.directory import RunDirectory, find_run
+from core.runs.directory import RunDirectory, find_run, typed
 from core.runs.event_log import offset_of_last, read_events
 from core.runs.events import to_line
 from core.runs.lock import is_locked
 from core.runs.view import RunView, fold_all, judged_by_lock
-from core.runs.wording import sentence
+from core.runs.wording import sentence, status_words
 
 _POLL_S = 0.25
 _LAST = 50
@@ -27,25 +27,34 @@ _LAST = 50
 
 def add(subparsers: Any) -> None:
     """Declare the verb."""
-    parser = add_verb(subparsers, "follow", _("show a run's events from the first on, and new ones as they come"), run)
+    parser = add_verb(
+        subparsers,
+        "follow",
+        _("show a run's last events, and new ones as they come; with --json a line of JSON each"),
+        run,
+    )
     parser.add_argument("run_id", metavar="RUN", help=_("a run's id, the beginning of one, or “last”"))
-    parser.add_argument(
+    begin = parser.add_mutually_exclusive_group()
+    begin.add_argument(
         "--last",
-        type=int,
+        type=count,
         metavar="N",
         help=_("begin with the last N events (default: {count}; with --json: all)").format(count=_LAST),
     )
-    parser.add_argument("--all", action="store_true", help=_("begin with the first event"))
+    begin.add_argument("--all", action="store_true", help=_("begin with the first event"))
     add_runs_dir(parser)
 
 
 def run(args: argparse.Namespace) -> int:
     """Follow until the run is over: exit 0 when it finished or was stopped, 1 when it failed or died."""
     directory = find_run(Path(args.runs_dir).expanduser(), args.run_id)
-    last = None if args.all or (args.json and args.last is None) else max(0, _LAST if args.last is None else args.last)
+    last = None if args.all or (args.json and args.last is None) else _LAST if args.last is None else args.last
     status = follow_run(directory, as_json=args.json, last=last, wait=lambda: time.sleep(_POLL_S))
     if sys.stdout.isatty() and not args.json:
-        ring(f"{directory.id}: {status}")
+        ring(f"{directory.id}: {status_words(replace(RunView(directory.id), status=status))}")
+    if not directory.path.is_dir():
+        print(_("The directory of the run {run} was removed.").format(run=plain(directory.id)), file=sys.stderr)
+        return 1
     if status == "queued":
         print(
             _(
@@ -59,7 +68,7 @@ def run(args: argparse.Namespace) -> int:
         )
         print(message, file=sys.stderr)
         print(
-            _("Go on from its last checkpoint with: poemcore resume {run}").format(run=plain(directory.id)),
+            _("Go on from its last checkpoint with: poemcore resume {run}").format(run=typed(directory)),
             file=sys.stderr,
         )
     return 1 if status in ("failed", "died") else 0

@@ -11,6 +11,7 @@ from core.cli import add_runs_dir, add_verb, print_json
 from core.errors import PoemError
 from core.i18n import _
 from core.plain import plain
+from core.runs.directory import typed
 
 if TYPE_CHECKING:
     from core.runs.directory import RunDirectory
@@ -75,7 +76,7 @@ def cancel_unattended(run: RunDirectory) -> None:
         queue.leave(run)
         found = checkpoints(run)
         with EventLog(run.events_path) as log:
-            log.append(RunStopped(step=found[-1].step if found else 0, reason="cancel"), sync=True)
+            log.append(RunStopped(step=found[-1].step if found else 0, reason="stop"), sync=True)
 
 
 def _find(wanted: str, runs_dir: Path) -> RunDirectory:
@@ -97,7 +98,7 @@ def _cancel(run: RunDirectory) -> None:
     if all(entry.path != queue.place_of(run) for entry in queue.waiting()):
         raise PoemError(
             _("The run {run} is not in the queue.").format(run=plain(run.id)),
-            hint=_("End a run at work with: poemcore stop {run}").format(run=plain(run.id)),
+            hint=_("End a run at work with: poemcore stop {run}").format(run=typed(run)),
         )
     if is_locked(run):
         offset = run.events_path.stat().st_size if run.events_path.exists() else 0
@@ -159,13 +160,13 @@ def _show(started: list[str], *, as_json: bool) -> None:
     for run_id in started:
         print(_("Started: {run}").format(run=plain(run_id)))
     for device, run in at_work.items():
-        print(_("{device}: {run} has it").format(device=plain(device), run=plain(run.id)))
+        print(_("{device}: {run} has it").format(device=plain(device), run=typed(run)))
     places: dict[str, int] = {}
     unattended = False
     for entry in waiting:
         places[entry.device] = places.get(entry.device, 0) + 1
         line = _("{device}: {place}. {run}").format(
-            device=plain(entry.device), place=places[entry.device], run=plain(entry.run.id)
+            device=plain(entry.device), place=places[entry.device], run=typed(entry.run)
         )
         if not queue.is_attended(entry):
             unattended = True

@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from core.cli import add_runs_dir, add_verb
+from core.cli import add_runs_dir, add_verb, count
 from core.errors import PoemError
 from core.i18n import _
 from core.plain import plain
@@ -19,7 +19,11 @@ def add(subparsers: Any) -> None:
     parser = add_verb(subparsers, "resume", _("go on with a run that was interrupted or paused"), run)
     parser.add_argument("wanted_run", metavar="RUN", help=_("an id, the beginning of one, or last"))
     parser.add_argument(
-        "--from", type=int, metavar="STEP", dest="from_step", help=_("an older checkpoint to go on from; 0: start over")
+        "--from",
+        type=count,
+        metavar="STEP",
+        dest="from_step",
+        help=_("an older checkpoint to go on from, 0: start over; the later ones are removed"),
     )
     parser.add_argument(
         "--set",
@@ -38,7 +42,7 @@ def add(subparsers: Any) -> None:
 def run(args: argparse.Namespace) -> int:
     """Train on until the end or an interrupt; with `--detach`, start that and return."""
     from core.runs.control import begin
-    from core.runs.directory import find_run
+    from core.runs.directory import find_run, typed
     from core.runs.lock import is_locked, lock_run
     from core.runs.resumption import make_resumable
     from core.runs.view import view_run
@@ -50,7 +54,7 @@ def run(args: argparse.Namespace) -> int:
         if args.overrides or args.from_step is not None:
             raise PoemError(
                 _("the run is paused, and goes on as it is"),
-                hint=_("To change it, end it first: poemcore stop {run}").format(run=plain(found.id)),
+                hint=_("To change it, end it first: poemcore stop {run}").format(run=typed(found)),
                 where=found.id,
             )
         return ask_and_say(found, "resume", as_json=args.json)

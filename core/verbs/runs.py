@@ -30,14 +30,16 @@ def run(args: argparse.Namespace) -> int:
     """Print the table, or `{"runs": [...]}`. A run whose files can't be read is named on stderr and left out."""
     runs_dir = Path(args.runs_dir).expanduser()
     seen: list[tuple[RunDirectory, RunView]] = []
+    refused = False
     for directory in list_runs(runs_dir):
         try:
             seen.append((directory, view_run(directory)))
         except PoemError as error:
+            refused = True
             print(f"poemcore: {error}", file=sys.stderr)
     if args.json:
         print_json({"runs": [run_document(directory, view) for directory, view in seen]})
-    elif seen:
+    elif seen or refused:
         for line in table([view for _directory, view in seen]):
             print(line)
     else:

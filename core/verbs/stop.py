@@ -8,7 +8,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from core.cli import add_runs_dir, add_verb, print_json
+from core.cli import add_runs_dir, add_verb, print_json, seconds
 from core.i18n import _
 from core.plain import plain
 
@@ -22,7 +22,7 @@ def add(subparsers: Any) -> None:
     parser.add_argument("--now", action="store_true", help=_("don't save first: lose the steps since its checkpoint"))
     parser.add_argument(
         "--timeout",
-        type=float,
+        type=seconds,
         default=600.0,
         metavar="SECONDS",
         help=_("how long to wait for the end; 0: only ask (default: 600)"),
@@ -37,6 +37,7 @@ def run(args: argparse.Namespace) -> int:
     from core.runs.lock import is_locked
     from core.runs.storage import DiskFull
     from core.runs.view import view_run
+    from core.runs.wording import status_words
     from core.verbs.queue import cancel_unattended
 
     found = find_run(Path(args.runs_dir).expanduser(), args.wanted_run)
@@ -56,7 +57,7 @@ def run(args: argparse.Namespace) -> int:
     elif over:
         print(
             _("{run} is over: {status} after step {step}").format(
-                run=plain(found.id), status=view.status, step=view.step
+                run=plain(found.id), status=status_words(view), step=view.step
             )
         )
     else:

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import shutil
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from core.cli import add_runs_dir, add_verb, print_json
+from core.errors import PoemError
 from core.i18n import _
 from core.plain import plain
+from core.runs.directory import typed
 
 if TYPE_CHECKING:
     from core.profile.schema import Profile
@@ -75,8 +78,12 @@ def _detach(profile: Profile, runs_dir: Path, name: str | None, *, as_json: bool
     read_rows(data.path, columns=data.columns or None, on_bad_row=data.on_bad_row)
     resolve_base(profile.model.base)
     run = submit(profile, runs_dir, name=name)
-    with lock_run(run) as lock:
-        launch_and_say(run, lock, profile, as_json=as_json)
+    try:
+        with lock_run(run) as lock:
+            launch_and_say(run, lock, profile, as_json=as_json)
+    except PoemError:
+        shutil.rmtree(run.path, ignore_errors=True)
+        raise
     return 0
 
 
@@ -93,7 +100,7 @@ def launch_and_say(run: RunDirectory, lock: HeldLock, profile: Profile, *, as_js
         print_json({"run": run.id})
     else:
         print(_("Started: {run}").format(run=run.id))
-        print(_("Watch it: poemcore follow {run}   End it: poemcore stop {run}").format(run=run.id))
+        print(_("Watch it: poemcore follow {run}   End it: poemcore stop {run}").format(run=typed(run)))
 
 
 def print_outcome(outcome: Outcome, *, as_json: bool) -> int:
@@ -121,7 +128,9 @@ def print_outcome(outcome: Outcome, *, as_json: bool) -> int:
             )
         print(_("Adapter: {path}").format(path=run.adapter_path))
     else:
-        print(_("Stopped after step {step}; go on with: poemcore resume {run}").format(step=outcome.step, run=run.id))
+        print(
+            _("Stopped after step {step}; go on with: poemcore resume {run}").format(step=outcome.step, run=typed(run))
+        )
     return 0 if finished else 130
 
 
