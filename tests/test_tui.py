@@ -150,6 +150,7 @@ def test_runs_that_wait_are_told_as_on_the_command_line(tmp_path: Path, size: tu
     async def steps(pilot: Pilot[None]) -> None:
         await pilot.press("2")
         await settle(pilot)
+        await until(pilot, lambda: app.focused is app.query_one("#runs-list"))  # it comes after the first painting
         await until(pilot, lambda: f"› {open_to_all.id:32} unreadable " in "\n".join(lines_of(app)))
         assert "Every user of this machine may write in this directory" in str(app.query_one("#run", Static).render())
         await pilot.press("down")
