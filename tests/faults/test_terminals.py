@@ -11,6 +11,7 @@ import signal
 import socket
 import subprocess
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -96,6 +97,15 @@ def _detach_and_follow(stage: Stage) -> str:
     return f"cd {shlex.quote(str(stage.root))} && export {exports} && {train_line} && {POEMCORE} follow last"
 
 
+def _with_a_follower(sshd: Sshd) -> dict[psutil.Process, list[str]]:
+    """The server's descendants and their command lines, once one of them follows the run."""
+    there = {}
+    for process in sshd.process.children(recursive=True):
+        with suppress(psutil.NoSuchProcess):
+            there[process] = process.cmdline()
+    return there if any("follow" in command for command in there.values()) else {}
+
+
 @pytest.mark.short
 def test_a_run_started_through_ssh_outlives_the_connection(
     stage: Stage, sshd: Sshd, undisturbed: str, strike: Callable[..., None]
@@ -108,17 +118,15 @@ def test_a_run_started_through_ssh_outlives_the_connection(
     assert client.poll() is None, (stage.root / "ssh.log").read_text(encoding="utf-8")
     run = stage.run()
     await_event(run, StepDone, step=2)
-    there = sshd.process.children(recursive=True)
-    sessions = [process for process in there if "sshd" in process.name()]
-    followers = [process for process in there if process not in sessions]
-    assert sessions
-    assert any("follow" in process.cmdline() for process in followers)
+    there = wait_for(lambda: _with_a_follower(sshd))
     client.kill()
-    for process in sessions:
-        process.kill()
+    for process, command in there.items():
+        if "follow" not in command:
+            with suppress(psutil.NoSuchProcess):  # one session may fall with another
+                process.kill()
     client.wait()
-    psutil.wait_procs(there, timeout=20)
-    assert not any(process.is_running() for process in there)  # the follower went with its terminal
+    _gone, alive = psutil.wait_procs(list(there), timeout=20)
+    assert not alive  # the follower went with its terminal
     strike()
     await_end(run)
     assert stage.status() == "finished"
