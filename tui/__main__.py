@@ -10,8 +10,14 @@ from pathlib import Path
 
 from core import __version__, i18n
 from core.cli import add_runs_dir
-from core.data.rows import SAMPLE
+from core.data.rows import resolve_data_path
+from core.errors import PoemError
 from core.i18n import _
+from core.plain import plain
+from core.runs.directory import find_run
+from core.runs.queue import state_directory
+from tui.settings import read_settings, settings_path
+from tui.start import Start, start_of
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -22,12 +28,22 @@ def main(arguments: Sequence[str] | None = None) -> int:
     i18n.use(language.parse_known_args(arguments)[0].lang)  # first, so that --help is in that language too
     about = _("A workbench for teaching a language model to write Tang poems.")
     parser = argparse.ArgumentParser(prog="poemtui", description=about, parents=[language], allow_abbrev=False)
-    file_help = _("data file to open (default: the bundled sample)")
-    parser.add_argument("file", nargs="?", default=SAMPLE, metavar="FILE", help=file_help)
+    things_help = _("a data file, or a profile (NAME.toml), or both; without one, what was open the last time")
+    parser.add_argument("things", nargs="*", metavar="FILE", help=things_help)
+    parser.add_argument("--run", metavar="RUN", help=_("follow this run: its id, the beginning of one, or last"))
     add_runs_dir(parser)
     parser.add_argument("--no-mouse", action="store_true", help=_("leave the mouse to the terminal"))
     parser.add_argument("--version", action="version", version=f"poemtui {__version__}")
     args = parser.parse_args(arguments)
+    try:
+        settings = read_settings(settings_path())
+        if args.lang is None and settings.lang:
+            i18n.use(settings.lang)
+        start = _start_of(args)
+        state_dir = state_directory()
+    except PoemError as error:
+        print(plain(str(error), keep_newlines=True), file=sys.stderr)
+        return 2
     # Textual draws on stderr.
     if not (sys.stdin.isatty() and sys.stderr.isatty()):
         print(_("poemtui needs a terminal; poemcore does the same without one."), file=sys.stderr)
@@ -40,9 +56,35 @@ def main(arguments: Sequence[str] | None = None) -> int:
             os.environ.setdefault(f"TEXTUAL_{name}", value)
     from tui.app import PoemApp
 
-    app = PoemApp(args.file, runs_dir=Path(args.runs_dir).expanduser())
+    app = PoemApp(start, runs_dir=_runs_dir(args), settings=settings, state_dir=state_dir)
     app.run(mouse=not args.no_mouse)
     return app.return_code or 0
+
+
+def _runs_dir(args: argparse.Namespace) -> Path:
+    return Path(args.runs_dir).expanduser()
+
+
+def _start_of(args: argparse.Namespace) -> Start:
+    """What to open; all of it is there.
+
+    Raises:
+        PoemError: something isn't, or there are two of a kind.
+    """
+    start = start_of(args.things)
+    if len(args.things) > (1 if not (start.data and start.profile) else 2):
+        raise PoemError(_("one data file and one profile can be opened at a time"), hint=_("See poemtui --help."))
+    if start.data and not resolve_data_path(start.data).is_file():
+        raise PoemError(
+            _("there is no such file"), hint=_("Name a JSON, JSONL, CSV or TSV file."), where=plain(start.data)
+        )
+    if start.profile:
+        from core.profile.document import read_profile_text
+
+        read_profile_text(start.profile)
+    if args.run is None:
+        return start
+    return start_of(args.things, find_run(_runs_dir(args), args.run).id)
 
 
 if __name__ == "__main__":

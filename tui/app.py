@@ -1,64 +1,442 @@
-"""The app: its tabs, its keys and a notice on a small terminal. What is in a tab is its pane's matter."""
+"""The app: header, panes in tabs or side by side, footer; what panes ask of each other passes through here.
+
+What is in a pane is its own matter.
+"""
 
 from __future__ import annotations
 
+import asyncio
+import signal
+from collections.abc import Iterable
 from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, cast
 
-from textual.app import App, ComposeResult
-from textual.widgets import Footer, Input, Static, TabbedContent, TabPane
+from textual import on, work
+from textual.app import ComposeResult, SystemCommand
+from textual.binding import Binding
+from textual.command import CommandPalette
+from textual.containers import Container
+from textual.events import DescendantFocus, Resize
+from textual.reactive import var
+from textual.screen import Screen
+from textual.widgets import Footer, Static
+from textual.worker import Worker, WorkerState, get_current_worker
 
-from core.i18n import _
-from tui.panes.dataset import DatasetPane
-from tui.panes.runs import RunsPane
-from tui.widgets.row_list import RowList
+from core.data.rows import SAMPLE
+from core.errors import PoemError
+from core.i18n import N_, _
+from tui import messages
+from tui.follow import Follower
+from tui.keys import WorkScreen
+from tui.pane import Pane
+from tui.settings import Settings, read_state, write_state
+from tui.start import Start
+from tui.themes import OFFERED, THEMES
+from tui.widgets.dialogs import Confirm, ErrorReport, report_of
+from tui.widgets.header import Header, TabLine
+from tui.wording import header_facts
+from tui.workbench import RunSeen, Workbench
+
+if TYPE_CHECKING:
+    from core.client import ModelClient, ModelState
+
+    from core.device_memory import DeviceMemory, MemoryMeter
+
+PANES = ("data", "profile", "train", "complete", "runs")
+_LOOK_S = 0.5
+_MEMORY_S = 5.0
+_REMEMBER_S = 10.0
+_AT_WORK = ("starting", "running", "paused")
+_TILED_CELLS, _TILED_ROWS = 160, 45
+_PANE_KEYS = Binding.Group(N_("Panes"), compact=True)
 
 
-class PoemApp(App[None]):
-    """One screen with a tab for each pane."""
+class PoemApp(Workbench):
+    """One screen with five panes."""
 
     TITLE = "poemtui"
-    CSS_PATH = "app.tcss"
-    AUTO_FOCUS = "#rows"
-    HORIZONTAL_BREAKPOINTS = [(0, "-tiny"), (80, "-narrow"), (120, "-wide")]
-    VERTICAL_BREAKPOINTS = [(0, "-short"), (24, "-tall")]
+    CSS_PATH: ClassVar = [f"css/{name}.tcss" for name in ("app", *PANES)]
+    COMMAND_PALETTE_BINDING = "ctrl+p"
+    ENABLE_COMMAND_PALETTE = True
+    HORIZONTAL_BREAKPOINTS = [(0, "-tiny"), (80, "-roomy")]
+    VERTICAL_BREAKPOINTS = [(0, "-low"), (24, "-high")]
+    BINDINGS = [
+        *(
+            Binding(f"{number}", f"show('{pane}')", N_("Go to pane"), id=f"pane.{pane}", group=_PANE_KEYS)
+            for number, pane in enumerate(PANES, start=1)
+        ),
+        *(
+            Binding(
+                f"f{number}", f"show('{pane}')", N_("Go to pane"), id=f"pane.{pane}.anywhere", show=False, priority=True
+            )
+            for number, pane in enumerate(PANES, start=2)
+        ),
+        Binding("escape", "leave_field", N_("Leave the field"), id="app.leave", show=False),
+        Binding("f11,z", "maximise", N_("One pane alone"), id="app.maximise", show=False),
+        Binding("f12,w", "layout", N_("Tabs or side by side"), id="app.layout", show=False),
+        Binding("t", "next_theme", N_("Next colours"), id="app.theme", show=False),
+        Binding("f1,question_mark", "help", N_("Help"), id="app.help", key_display="F1"),
+        Binding("ctrl+q,f10", "quit", N_("Quit"), id="app.quit", priority=True),
+    ]
+    pane = var("data")
+    """The pane in front, or the one with the focus where they are side by side."""
+    layout_wanted = var("auto")
+    maximised = var(False)
 
-    def __init__(self, file: str, *, runs_dir: Path) -> None:
-        """The app on a data file (a path or `builtin:NAME`) and a runs directory, neither of which need exist."""
+    def __init__(self, start: Start, *, runs_dir: Path, settings: Settings, state_dir: Path | None = None) -> None:
+        """The app with what it shall open; neither runs directory nor files need exist.
+
+        Args:
+            start: what was asked for on the command line.
+            runs_dir: where runs are kept.
+            settings: the person's own.
+            state_dir: where the app remembers; None: nowhere.
+        """
         super().__init__()
-        self._file, self._runs_dir = file, runs_dir
-        # Not in BINDINGS: at module scope the language isn't chosen yet.
-        self.bind("1", "show('data')", description=_("Data"))
-        self.bind("2", "show('runs')", description=_("Runs"))
-        # With priority, so that it has opened the search before a key that was typed right after it is passed on.
-        self._bindings.bind("slash", "search", _("Search"), key_display="/", priority=True)
-        self.bind("escape", "end_search", description=_("End search"), show=False)
-        self.bind("q", "quit", description=_("Quit"))
+        self.start, self.runs_dir, self.settings, self._state_dir = start, runs_dir, settings, state_dir
+        self._remembered: dict[str, Any] = read_state(state_dir) if state_dir else {}
+        self._follower = Follower(runs_dir)
+        self._looking = False
+        self._model: ModelClient | None = None
+        self._meter: MemoryMeter | None = None
+        self._memory: DeviceMemory | None = None
+        for theme in THEMES:
+            self.register_theme(theme)
+        self.set_reactive(PoemApp.layout_wanted, settings.layout)
+
+    # -- the frame
+
+    def get_default_screen(self) -> Screen[Any]:
+        """A screen whose keys are described in the language in use."""
+        return WorkScreen(id="_default")
 
     def compose(self) -> ComposeResult:
-        """The tabs, the footer, and the notice that takes their place on a small terminal."""
-        with TabbedContent(initial="data"):
-            with TabPane(_("Data"), id="data"):
-                yield DatasetPane(self._file)
-            with TabPane(_("Runs"), id="runs"):
-                yield RunsPane(self._runs_dir)
+        """The frame with the Data pane; the others follow once it is on the screen."""
+        from tui.panes.dataset import DatasetPane
+
+        yield Header()
+        yield TabLine(tuple((pane, _(title)) for pane, title in self._titles()))
+        with Container(id="panes"):
+            yield DatasetPane(self._data_path(), id="data")
         yield Static(_("poemtui needs a terminal of at least 80 × 24 characters."), id="too-small")
-        yield Footer()
+        yield Footer(show_command_palette=True, compact=True)
 
-    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        """In a text field "/" is a character."""
-        return not (action == "search" and isinstance(self.focused, Input))
+    def _data_path(self) -> str:
+        panes = self._remembered.get("panes")
+        known = panes.get("data") if isinstance(panes, dict) else None
+        path = known.get("path") if isinstance(known, dict) else None
+        return self.start.data or (path if isinstance(path, str) else "") or SAMPLE
 
-    def action_show(self, tab: str) -> None:
-        """Switch to a tab and to the list in it."""
-        self.query_one(TabbedContent).active = tab
-        self.call_after_refresh(self.query_one(f"#{tab} RowList", RowList).focus)
+    @staticmethod
+    def _titles() -> tuple[tuple[str, str], ...]:
+        return tuple(zip(PANES, (N_("Data"), N_("Profile"), N_("Train"), N_("Complete"), N_("Runs")), strict=True))
 
-    def action_search(self) -> None:
-        """Search the rows, from whatever tab."""
-        self.query_one(TabbedContent).active = "data"
-        self.query_one(DatasetPane).action_search()
+    async def on_mount(self) -> None:
+        """Take up colours, keys and panes."""
+        self._choose_theme()
+        self._take_keys()
+        self._arrange()
+        self.call_after_refresh(self._mount_panes)
 
-    def action_end_search(self) -> None:
-        """Show all rows again."""
-        if self.query_one(TabbedContent).active == "data":
-            self.query_one(DatasetPane).action_end_search()
+    async def _mount_panes(self) -> None:
+        from tui.panes.completion import CompletionPane
+        from tui.panes.profile import ProfilePane
+        from tui.panes.runs import RunsPane
+        from tui.panes.training import TrainingPane
+
+        panes = (
+            ProfilePane(id="profile"),
+            TrainingPane(id="train"),
+            CompletionPane(id="complete"),
+            RunsPane(id="runs"),
+        )
+        await self.query_one("#panes").mount(*panes)
+        for pane in self.query(Pane):
+            pane.border_title = _(pane.TITLE)
+        self._restore()
+        self._arrange()
+        self._look()
+        self.set_interval(_LOOK_S, self._look)
+        self._read_memory()
+        self.set_interval(_MEMORY_S, self._read_memory)
+        self.set_interval(_REMEMBER_S, self.remember)
+        # The terminal went away: nothing can be drawn any more, but what was typed is kept. Runs don't notice.
+        asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, self.leave)
+
+    def _choose_theme(self) -> None:
+        for name in (self.settings.theme, self._remembered.get("theme"), THEMES[0].name):
+            if name in self.available_themes:
+                self.theme = name
+                return
+
+    def _take_keys(self) -> None:
+        if self.settings.keys:
+            from tui.commands import unknown_ids
+
+            problem = unknown_ids(self.settings)
+            if problem:
+                self.notify(problem, severity="warning", markup=False, timeout=15)
+            self.set_keymap(dict(self.settings.keys))
+
+    def _restore(self) -> None:
+        panes = self._remembered.get("panes")
+        for pane in self.query(Pane):
+            state = panes.get(pane.id) if isinstance(panes, dict) else None
+            if isinstance(state, dict):
+                pane.restore(state)
+        if self.start.profile:
+            self.post_message(messages.OpenProfile(self.start.profile))
+        if self.start.run:
+            self.post_message(messages.FollowRun(self.start.run))
+        wanted = self.start.pane or self._remembered.get("pane")
+        self.action_show(wanted if wanted in PANES else PANES[0])
+        if not self._remembered and self.start == Start():
+            from tui.welcome import Welcome
+
+            self.push_screen(Welcome(), lambda position: self._welcomed(Welcome.answer(position)))
+
+    def _welcomed(self, choice: str) -> None:
+        if choice == "data":
+            self.action_show("data")
+            self.call_later(self.query_one("#data", Pane).run_action, "open")
+        elif choice == "model":
+            self.action_show("profile")
+            self.call_later(self.query_one("#profile", Pane).run_action, "pick_base")
+
+    def remember(self) -> None:
+        """Write down what the next start shall find again."""
+        panes = {str(pane.id): dict(pane.state()) for pane in self.query(Pane)}
+        now = {"pane": self.pane, "theme": self.theme, "layout": self.layout_wanted, "panes": panes}
+        if self._state_dir and now != self._remembered:
+            write_state(self._state_dir, now)
+            self._remembered = now
+
+    # -- layout
+
+    @on(Resize)
+    def _resized(self) -> None:
+        self._arrange()
+
+    def _arrange(self) -> None:
+        """Tabs or side by side, and which pane is in front."""
+        wide = self.size.width >= _TILED_CELLS and self.size.height >= _TILED_ROWS
+        tiled = wide and self.layout_wanted != "tabs" and not self.maximised
+        self.screen.set_class(tiled, "-tiled")
+        self.screen.set_class(self.maximised, "-maximised")
+        for pane in self.query(Pane):
+            pane.set_class(pane.id == self.pane, "-front")
+        for line in self.query(TabLine):
+            line.show(self.pane)
+
+    def watch_pane(self) -> None:
+        """Another pane is in front."""
+        if self._is_mounted:
+            self._arrange()
+
+    def watch_maximised(self) -> None:
+        """One pane alone, or not."""
+        if self._is_mounted:
+            self._arrange()
+
+    def watch_layout_wanted(self) -> None:
+        """Tabs or side by side."""
+        if self._is_mounted:
+            self._arrange()
+
+    def action_show(self, pane: str) -> None:
+        """Bring a pane to the front and give it the focus."""
+        for found in self.query(f"#{pane}").results(Pane):
+            self.pane = pane
+            self._arrange()
+            found.focus_pane()
+
+    @on(TabLine.Chosen)
+    def _tab_chosen(self, event: TabLine.Chosen) -> None:
+        self.action_show(event.pane)
+
+    @on(messages.ShowPane)
+    def _show_pane(self, event: messages.ShowPane) -> None:
+        self.action_show(event.pane)
+
+    @on(DescendantFocus)
+    def _focus_moved(self, event: DescendantFocus) -> None:
+        for node in event.widget.ancestors_with_self:
+            if isinstance(node, Pane) and node.id:
+                self.pane = node.id
+
+    def action_leave_field(self) -> None:
+        """From a text field back to its pane, where letters are keys."""
+        self.query_one(f"#{self.pane}", Pane).focus()
+
+    def action_maximise(self) -> None:
+        """The pane alone on the whole screen, and back."""
+        self.maximised = not self.maximised
+
+    def action_layout(self) -> None:
+        """Tabs, or side by side where there is room."""
+        self.layout_wanted = "auto" if self.layout_wanted == "tabs" else "tabs"
+        if not self.screen.has_class("-tiled") and self.layout_wanted != "tabs":
+            self.notify(
+                _("Side by side takes a terminal of {cells} × {rows} characters.").format(
+                    cells=_TILED_CELLS, rows=_TILED_ROWS
+                ),
+                markup=False,
+            )
+
+    def action_next_theme(self) -> None:
+        """Other colours."""
+        at = OFFERED.index(self.theme) if self.theme in OFFERED else -1
+        self.theme = OFFERED[(at + 1) % len(OFFERED)]
+
+    def action_help(self) -> None:
+        """What the pane does, and every key."""
+        from tui.help import HelpScreen
+
+        self.push_screen(HelpScreen(self.query_one(f"#{self.pane}", Pane), self.settings))
+
+    def get_system_commands(self, screen: Screen[Any]) -> Iterable[SystemCommand]:
+        """Nothing of Textual's own: `tui.commands` has all there is."""
+        del screen
+        return ()
+
+    def action_command_palette(self) -> None:
+        """Everything by name."""
+        from tui.commands import PoemCommands
+
+        if not CommandPalette.is_open(cast(Any, self)):
+            self.push_screen(
+                CommandPalette(providers=[PoemCommands], placeholder=_("an action, a run, a profile, a row …"))
+            )
+
+    # -- what panes ask for
+
+    @on(messages.OpenData)
+    def _open_data(self, event: messages.OpenData) -> None:
+        self._ask("data").open(event.path)
+
+    @on(messages.OpenProfile)
+    def _open_profile(self, event: messages.OpenProfile) -> None:
+        self._ask("profile").open(event.source)
+
+    @on(messages.SetKeys)
+    def _set_keys(self, event: messages.SetKeys) -> None:
+        self._ask("profile").set_keys(event.values)
+
+    @on(messages.TrainProfile)
+    def _train_profile(self) -> None:
+        self.action_show("train")
+        self._ask("train").ask_to_start()
+
+    @on(messages.FollowRun)
+    def _follow_run(self, event: messages.FollowRun) -> None:
+        self.action_show("train")
+        self._ask("train").follow(event.run_id)
+
+    @on(messages.CompleteWith)
+    def _complete_with(self, event: messages.CompleteWith) -> None:
+        self.action_show("complete")
+        self._ask("complete").use_run(event.run_id)
+
+    def _ask(self, pane: str) -> Any:
+        return self.query_one(f"#{pane}")
+
+    # -- the model process
+
+    @property
+    def model(self) -> ModelClient:
+        """The model process; it starts at its first request."""
+        if self._model is None:
+            from core.client import ModelClient
+
+            self._model = ModelClient(self._model_changed, runs_dir=self.runs_dir)
+        return self._model
+
+    def _model_changed(self, state: ModelState) -> None:
+        self.model_state = state
+
+    @on(messages.FreeDevice)
+    async def _free_device(self) -> None:
+        if self._model is not None:
+            await self._model.unload()
+
+    # -- runs and memory
+
+    @on(messages.LookAtRuns)
+    def _look(self) -> None:
+        if not self._looking:
+            self._looking = True
+            self._look_at_runs()
+
+    @work(thread=True, exit_on_error=False)
+    def _look_at_runs(self) -> None:
+        worker = get_current_worker()
+        try:
+            runs, problem = self._follower.look(lambda: worker.is_cancelled), ""
+        except PoemError as error:
+            runs, problem = (), str(error)
+        if not worker.is_cancelled:
+            self.call_from_thread(self._seen, runs, problem)
+
+    def _seen(self, runs: tuple[RunSeen, ...], problem: str) -> None:
+        self._looking = False
+        self.runs_problem = problem
+        self.runs = runs  # equal ones change nothing
+
+    def _read_memory(self) -> None:
+        from core.device_memory import MemoryMeter
+
+        self._meter = self._meter or MemoryMeter()
+        self._memory = self._meter.read()
+        self._show_facts()
+
+    def watch_runs(self, before: tuple[RunSeen, ...], now: tuple[RunSeen, ...]) -> None:
+        """A run that has begun elsewhere gets the device that the warm model holds."""
+        at_work = {run.id for run in before if run.view.status in _AT_WORK}
+        if self._model is not None and any(run.view.status in _AT_WORK and run.id not in at_work for run in now):
+            self.post_message(messages.FreeDevice())
+        self._show_facts()
+
+    def watch_data_state(self) -> None:
+        """The header names the data."""
+        self._show_facts()
+
+    def watch_profile_state(self) -> None:
+        """The header names the profile and whether it is saved."""
+        self._show_facts()
+
+    def _show_facts(self) -> None:
+        for header in self.query(Header):
+            header.show(tuple(header_facts(self, self._memory)))
+
+    # -- the end
+
+    async def action_quit(self) -> None:
+        """Leave; runs go on. A profile that isn't saved is kept for the next time, and a question is asked first."""
+        if self.profile_state.unsaved:
+            text = _("The profile {name} has changes that aren't saved. They will be here at the next start.")
+            question = Confirm(
+                _("Quit"), text.format(name=self.profile_state.source), yes=_("Quit"), no=_("Stay"), danger=False
+            )
+            self.push_screen(question, self._quit_answered)
+        else:
+            self.leave()
+
+    def _quit_answered(self, answer: bool | None) -> None:
+        if answer:
+            self.leave()
+
+    def leave(self) -> None:
+        """Remember everything and end the app, at once."""
+        self.remember()
+        self.exit()
+
+    async def on_unmount(self) -> None:
+        """The model process ends with the app; runs don't."""
+        if self._model is not None:
+            await self._model.close()
+
+    def on_worker_state_changed(self, event: Worker.StateChanged) -> None:
+        """A look at the runs that failed is reported, and the next one is tried."""
+        if event.state == WorkerState.ERROR and event.worker.error is not None:
+            self._looking = False
+            self.push_screen(ErrorReport(_("Looking at the runs failed"), report_of(event.worker.error)))

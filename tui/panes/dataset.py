@@ -8,17 +8,19 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import ClassVar
 
 from textual import on, work
 from textual.app import ComposeResult
-from textual.containers import Container, Vertical, VerticalScroll
+from textual.containers import Container, VerticalScroll
 from textual.content import Content
 from textual.message import Message
 from textual.widgets import Input, Static
 
 from core.data.rows import Row, RowFile, read_rows
 from core.errors import PoemError
-from core.i18n import _
+from core.i18n import N_, _
+from tui.pane import Pane
 from tui.plain import content
 from tui.widgets.row_list import Cells, RowList
 
@@ -30,8 +32,11 @@ def verse_lines(text: str) -> Iterator[str]:
     return (line for sentence in _SENTENCE.findall(text) if (line := sentence.strip()))
 
 
-class DatasetPane(Vertical):
+class DatasetPane(Pane):
     """Rows, search and poem."""
+
+    TITLE: ClassVar[str] = N_("Data")
+    FOCUS_FIRST: ClassVar[str] = "#rows"
 
     @dataclass
     class FileRead(Message):
@@ -40,9 +45,9 @@ class DatasetPane(Vertical):
         result: RowFile | PoemError
         haystacks: tuple[str, ...]
 
-    def __init__(self, file: str) -> None:
+    def __init__(self, file: str, *, id: str) -> None:
         """The pane of a file: a path or `builtin:NAME`."""
-        super().__init__()
+        super().__init__(id=id)
         self._file = file
         self._rows: tuple[Row, ...] = ()
         self._haystacks: tuple[str, ...] = ()
@@ -101,6 +106,18 @@ class DatasetPane(Vertical):
     @on(Input.Submitted)
     def _go_to_found(self) -> None:
         self.query_one(RowList).focus()
+
+    def open(self, path: str) -> None:
+        """Open another file."""
+        self._file = path
+        self._read_file()
+
+    def find_rows(self, query: str, most: int) -> Iterator[tuple[int, str]]:
+        """Number and text of the first rows that hold it, for the palette."""
+        return iter(())
+
+    def go_to_row(self, number: int) -> None:
+        """Put the cursor on a row."""
 
     def search(self, wanted: str) -> None:
         """Show the rows that hold every word of `wanted`; all of them where it is blank."""

@@ -6,18 +6,18 @@ It only reads what runs write to the disk, so closing the app, or losing the ter
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
+from typing import ClassVar
 
 from textual import on, work
 from textual.app import ComposeResult
-from textual.containers import Container, Vertical, VerticalScroll
+from textual.containers import Container, VerticalScroll
 from textual.content import Content
 from textual.message import Message
 from textual.widgets import Static
 from textual.worker import get_current_worker
 
 from core.errors import PoemError
-from core.i18n import _
+from core.i18n import N_, _
 from core.runs import events
 from core.runs.directory import RunDirectory, list_runs
 from core.runs.event_log import read_events
@@ -25,6 +25,7 @@ from core.runs.lock import is_locked
 from core.runs.storage import check_private
 from core.runs.view import RunView, fold_all, judged_by_lock
 from core.runs.wording import loss_words, sentence, status_words
+from tui.pane import Pane
 from tui.plain import content
 from tui.widgets.row_list import Cells, RowList, lay_out
 
@@ -50,8 +51,11 @@ class RunSeen:
     """Why it can't be read; "" where it can."""
 
 
-class RunsPane(Vertical):
+class RunsPane(Pane):
     """The list of runs and the details of one."""
+
+    TITLE: ClassVar[str] = N_("Runs")
+    FOCUS_FIRST: ClassVar[str] = "#runs-list"
 
     @dataclass
     class Looked(Message):
@@ -59,10 +63,9 @@ class RunsPane(Vertical):
 
         result: tuple[RunSeen, ...] | str
 
-    def __init__(self, runs_dir: Path) -> None:
-        """The pane of a runs directory, which need not exist yet."""
-        super().__init__()
-        self._runs_dir = runs_dir
+    def __init__(self, *, id: str) -> None:
+        """The pane of the app's runs directory."""
+        super().__init__(id=id)
         self._runs: tuple[RunSeen, ...] = ()
         self._shown: tuple[RunSeen, ...] | str | None = None
         self._looking = False
@@ -88,7 +91,7 @@ class RunsPane(Vertical):
     @work(thread=True)
     def _read_runs(self, known: dict[str, RunSeen]) -> None:
         try:
-            directories = reversed(list_runs(self._runs_dir))
+            directories = reversed(list_runs(self.workbench.runs_dir))
             self.post_message(self.Looked(tuple(_see(run, known.get(run.id)) for run in directories)))
         except PoemError as error:
             self.post_message(self.Looked(str(error)))
@@ -110,7 +113,7 @@ class RunsPane(Vertical):
             names = (_("run"), _("status"), _("step"), _("held-out loss"))
             head = lay_out(tuple(zip(names, _WIDTHS, strict=True)))
         else:
-            head = _("There are no runs in {directory}.").format(directory=self._runs_dir)
+            head = _("There are no runs in {directory}.").format(directory=self.workbench.runs_dir)
         self.set_class(isinstance(event.result, str), "-error")
         self.query_one("#runs-head", Static).update(content(head))
 

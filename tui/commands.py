@@ -1,0 +1,140 @@
+"""The command palette: every action of the frame and of each pane, and every run, profile and matching row."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING, Any, cast
+
+from textual.command import DiscoveryHit, Hit, Hits, Provider
+from textual.content import Content
+from textual.types import IgnoreReturnCallbackType
+
+from core.i18n import _
+from core.profile.presets import preset_names
+from core.profile.reference import nearest
+from tui import messages
+from tui.keys import binding_ids, keys_of
+from tui.pane import Pane
+from tui.plain import content
+
+if TYPE_CHECKING:
+    from tui.app import PoemApp
+    from tui.settings import Settings
+
+_ROWS_FOUND = 20
+# What only has a meaning where the focus is, or opens what is open already.
+_UNLISTED = ("list.", "chart.", "dialog.", "pane.")
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """An entry."""
+
+    title: str
+    """Untrusted."""
+    help: str
+    """One line, untrusted."""
+    run: IgnoreReturnCallbackType
+    """What it does."""
+
+
+class PoemCommands(Provider):
+    """Finds commands."""
+
+    @property
+    def _poem_app(self) -> PoemApp:
+        return cast("PoemApp", self.app)
+
+    async def discover(self) -> Hits:
+        """The actions, before anything is typed."""
+        for command in self._actions():
+            yield DiscoveryHit(content(command.title), command.run, text=command.title, help=command.help)
+
+    async def search(self, query: str) -> Hits:
+        """What matches, best first."""
+        matcher = self.matcher(query)
+        for command in (*self._actions(), *self._runs(), *self._profiles()):
+            score = matcher.match(command.title)
+            if score > 0:
+                yield Hit(score, _shown(command.title), command.run, text=command.title, help=command.help)
+        data: Any = self._poem_app.query_one("#data")
+        for number, text in data.find_rows(query, _ROWS_FOUND):
+            title = _("row {number}: {text}").format(number=number, text=text)
+            yield Hit(0.1, _shown(title), partial(self._go_to_row, number), text=title)
+
+    def _actions(self) -> Iterator[Command]:
+        app = self._poem_app
+        changed = app.settings.keys
+        for pane in app.query(Pane):
+            title = _(pane.TITLE)
+            yield Command(_("Go to {pane}").format(pane=title), "", partial(app.action_show, str(pane.id)))
+            for cls in type(pane).__mro__:
+                for found in keys_of(cls, changed) if issubclass(cls, Pane) else ():
+                    run = partial(self._act, str(pane.id), found.action)
+                    yield Command(f"{title}: {found.description}", _help(found.keys, found.id), run)
+        for found in keys_of(type(app), changed):
+            if not found.id.startswith(_UNLISTED):
+                yield Command(found.description, _help(found.keys, found.id), partial(app.run_action, found.action))
+        for theme in app.available_themes:
+            yield Command(_("Colours: {theme}").format(theme=theme), "", partial(setattr, app, "theme", theme))
+
+    async def _act(self, pane: str, action: str) -> None:
+        app = self._poem_app
+        app.action_show(pane)
+        await app.query_one(f"#{pane}", Pane).run_action(action)
+
+    def _runs(self) -> Iterator[Command]:
+        for run in self._poem_app.runs:
+            post = self._poem_app.post_message
+            yield Command(
+                _("Follow the run {run}").format(run=run.id), run.status, partial(post, messages.FollowRun(run.id))
+            )
+            complete = _("Complete with the run {run}").format(run=run.id)
+            yield Command(complete, run.status, partial(post, messages.CompleteWith(run.id)))
+
+    def _profiles(self) -> Iterator[Command]:
+        post = self._poem_app.post_message
+        for name in preset_names():
+            yield Command(_("Open the preset {name}").format(name=name), "", partial(post, messages.OpenProfile(name)))
+
+    def _go_to_row(self, number: int) -> None:
+        self._poem_app.action_show("data")
+        data: Any = self._poem_app.query_one("#data")
+        data.go_to_row(number)
+
+
+def _shown(title: str) -> Content:
+    return content(title)
+
+
+def _help(keys: str, binding_id: str) -> str:
+    return f"{keys}   {binding_id}"
+
+
+def unknown_ids(settings: Settings) -> str:
+    """What is wrong with the person's own keys, or nothing."""
+    known = binding_ids(all_classes())
+    wrong = [name for name in settings.keys if name not in known]
+    if not wrong:
+        return ""
+    near = nearest(wrong[0], known)
+    hint = " " + _("Did you mean {near}?").format(near=near) if near else ""
+    return _("{path}: [keys] names {name}, which nothing is called.").format(path=settings.path, name=wrong[0]) + hint
+
+
+def all_classes() -> tuple[type[Any], ...]:
+    """Every class of the app that may bind keys."""
+    import importlib
+    import pkgutil
+
+    import tui
+
+    found: dict[type[Any], None] = {}
+    for module in pkgutil.walk_packages(tui.__path__, "tui."):
+        if not module.name.endswith("__main__"):
+            for value in vars(importlib.import_module(module.name)).values():
+                if isinstance(value, type) and value.__module__ == module.name:
+                    found[value] = None
+    return tuple(found)

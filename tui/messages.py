@@ -1,0 +1,70 @@
+"""What panes ask of the app; nobody but the app answers, so no pane need know another."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from textual.message import Message
+
+
+@dataclass
+class ShowPane(Message):
+    """Bring a pane to the front."""
+
+    pane: str
+    """Its id: data, profile, train, complete or runs."""
+
+
+@dataclass
+class OpenData(Message):
+    """Open another data file."""
+
+    path: str
+    """As a person typed it, or `builtin:NAME`."""
+
+
+@dataclass
+class OpenProfile(Message):
+    """Open another profile in the editor."""
+
+    source: str
+    """A preset's name, a profile file, or a run's own profile."""
+
+
+@dataclass
+class SetKeys(Message):
+    """Change keys of the profile in the editor, in place."""
+
+    values: Mapping[str, Any]
+    """Key → value, such as `generation.temperature` → 0.8."""
+
+
+@dataclass
+class TrainProfile(Message):
+    """Go to the Train pane and ask whether to start a run of the profile in the editor."""
+
+
+@dataclass
+class FollowRun(Message):
+    """Show a run in the Train pane."""
+
+    run_id: str
+
+
+@dataclass
+class CompleteWith(Message):
+    """Complete with a run's adapter."""
+
+    run_id: str
+
+
+@dataclass
+class FreeDevice(Message):
+    """A run is about to start: the warm model makes room for it."""
+
+
+@dataclass
+class LookAtRuns(Message):
+    """Something about the runs has just been changed: look at once, not at the next turn."""

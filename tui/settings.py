@@ -1,0 +1,98 @@
+"""What a person has set (config.toml) and what the app remembers of the last time (app.json). It knows no widget."""
+
+from __future__ import annotations
+
+import json
+import os
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from core.errors import PoemError
+from core.i18n import LANGUAGES, _
+
+_STATE_FILE = "app.json"
+_LARGEST_BYTES = 1_000_000
+LAYOUTS = ("auto", "tabs", "tiled")
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """The person's own `config.toml`."""
+
+    path: Path
+    """Where it is, or would be."""
+    theme: str = ""
+    """A theme's name; empty: the one of the last time, else the dark one."""
+    lang: str = ""
+    """One of `LANGUAGES`; empty: the locale's."""
+    layout: str = "auto"
+    """One of `LAYOUTS`."""
+    keys: Mapping[str, str] = field(default_factory=dict)
+    """Binding id → its keys, separated by commas."""
+
+
+def settings_path() -> Path:
+    """`$POEMTUI_CONFIG`, else `config.toml` where the system keeps this user's settings."""
+    named = os.environ.get("POEMTUI_CONFIG")
+    if named:
+        return Path(named).expanduser()
+    import platformdirs
+
+    return platformdirs.user_config_path("poemtui") / "config.toml"
+
+
+def read_settings(path: Path) -> Settings:
+    """The settings; all defaults where there is no such file.
+
+    Raises:
+        PoemError: it can't be read, or something in it is none of these.
+    """
+    try:
+        with path.open("rb") as file:
+            document = tomllib.loads(file.read(_LARGEST_BYTES).decode("utf-8"))
+    except FileNotFoundError:
+        return Settings(path)
+    except (OSError, ValueError) as error:
+        raise PoemError(
+            _("can't read the settings: {reason}").format(reason=error),
+            hint=_("Mend the file, or remove it."),
+            where=str(path),
+        ) from None
+    keys = document.pop("keys", {})
+    known: dict[str, tuple[str, ...]] = {"theme": (), "lang": LANGUAGES, "layout": LAYOUTS}
+    for name, value in document.items():
+        if name not in known:
+            raise _wrong(path, _("there is no setting {name}").format(name=name), (*known, "[keys]"))
+        if not isinstance(value, str) or (known[name] and value not in known[name]):
+            raise _wrong(path, _("{name} can't be {value}").format(name=name, value=value), known[name])
+    if not isinstance(keys, dict) or not all(isinstance(value, str) and value for value in keys.values()):
+        raise _wrong(path, _("[keys] holds something other than texts"), ('"data.search" = "ctrl+f"',))
+    return Settings(path, keys=keys, **document)
+
+
+def _wrong(path: Path, message: str, known: tuple[str, ...]) -> PoemError:
+    hint = _("It may be: {names}").format(names=", ".join(known)) if known else ""
+    return PoemError(message, hint=hint, where=str(path))
+
+
+def read_state(directory: Path) -> dict[str, Any]:
+    """What the app remembers; nothing where that is lost or damaged, which is no harm."""
+    try:
+        with (directory / _STATE_FILE).open("rb") as file:
+            state = json.loads(file.read(_LARGEST_BYTES))
+    except (OSError, ValueError, RecursionError):
+        return {}
+    return state if isinstance(state, dict) else {}
+
+
+def write_state(directory: Path, state: Mapping[str, Any]) -> None:
+    """Remember it; a disk that refuses is no reason to keep anybody from leaving."""
+    from core.runs.storage import write_json
+
+    try:
+        write_json(directory / _STATE_FILE, state)
+    except PoemError:
+        return

@@ -1,0 +1,172 @@
+"""Where values lie on an axis: its range, its ticks and their labels, linear or logarithmic. It knows no widget.
+
+The range of a chart's values: the bottom is the lowest of them. The top is the highest, unless the highest twentieth of
+the dot columns would take more than half of the height; then it is a tenth above the others, and what lies beyond it is
+cut off with an arrow. So neither the wild losses of the first steps nor a spike squash the rest, while whatever lasts, or
+keeps within twice the height, is shown whole. Both ends are then moved outwards to half a tick: the picture stands
+still while a run grows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from math import ceil, floor, isfinite, log10
+
+_USUAL = 0.95
+_HEADROOM = 0.1
+_CONSTANT = 1e-9
+_MARGIN = 0.05
+_LOG_STOPS_PER_DECADE = 20
+_RUN_LENGTHS = (1, 1.5, 2, 3, 4, 5, 6, 8, 10)
+
+
+@dataclass(frozen=True, slots=True)
+class Axis:
+    """One axis of a chart."""
+
+    low: float
+    """Its lowest value; above zero where it is logarithmic."""
+    high: float
+    """Its highest value; above `low`."""
+    ticks: tuple[float, ...]
+    """Values with a label, ascending, none outside the two."""
+    labels: tuple[str, ...]
+    """Their labels."""
+    log: bool = False
+    """Whether equal ratios, not equal differences, are equally far apart."""
+
+    def share(self, value: float) -> float:
+        """How far up the axis a value lies: 0 at `low`, 1 at `high`, outside that beyond them."""
+        if self.log:
+            return log10(value / self.low) / log10(self.high / self.low)
+        return (value - self.low) / (self.high - self.low)
+
+
+def usual_top(highs: Sequence[float], low: float) -> float:
+    """The top of a chart by the rule above.
+
+    Args:
+        highs: The highest value of each dot column; at least one.
+        low: The bottom of the chart.
+    """
+    ordered = sorted(highs)
+    usual, highest = ordered[ceil(_USUAL * len(ordered)) - 1], ordered[-1]
+    if highest - low <= 2 * (usual - low) or usual - low <= abs(low) * _CONSTANT:
+        return highest
+    return usual + _HEADROOM * (usual - low)
+
+
+def value_axis(low: float, high: float, at_most: int, *, log: bool = False) -> Axis:
+    """An axis that holds two values, with so many ticks at most; both are above zero if it is logarithmic."""
+    if log:
+        return _log_axis(low, high, at_most)
+    if high - low <= max(abs(low), abs(high)) * _CONSTANT:
+        margin = abs(low) * _MARGIN or 1.0
+        low, high = low - margin, high + margin
+    mantissa, exponent = _tick_step(low, high, at_most)
+    low, high = _multiple(floor(low / _half(mantissa, exponent)), mantissa, exponent, 2), _multiple(
+        ceil(high / _half(mantissa, exponent)), mantissa, exponent, 2
+    )
+    # A range that has grown over a tick may hold one too many.
+    mantissa, exponent = _tick_step(low, high, at_most)
+    ticks = _multiples(low, high, mantissa, exponent)
+    return Axis(low, high, ticks, tuple(_label(tick, exponent) for tick in ticks))
+
+
+def step_axis(left: float, right: float, at_most: int) -> Axis:
+    """An axis from one step to another, with so many ticks at most, all of them on whole steps."""
+    mantissa, exponent = _tick_step(left, right, at_most, least_exponent=0)
+    ticks = _multiples(left, right, mantissa, exponent)
+    return Axis(left, right, ticks, tuple(short_steps(int(tick)) for tick in ticks))
+
+
+def run_end(last: int, steps: int) -> float:
+    """Where the axis of a whole run ends: a little after its last step, so that it needn't move with every step.
+
+    Args:
+        last: The last step there is; 0: none.
+        steps: How many the run will make; 0: not known. The axis ends there at the latest, but never before `last`.
+    """
+    last = max(last, 1)
+    size = 10 ** floor(log10(last))
+    end = next(length * size for length in _RUN_LENGTHS if length * size >= last)
+    return max(last, min(end, steps)) if steps else end
+
+
+def short_steps(step: int) -> str:
+    """A step in few cells and without loss: 950, 1.2k, 1.25M."""
+    for size, unit in ((1_000_000, "M"), (1000, "k")):
+        if abs(step) >= size:
+            return f"{step / size:.9g}{unit}"
+    return str(step)
+
+
+def short_value(value: float) -> str:
+    """A value in four digits: 3.214, 12.35, 0.0123, 1.2e-05, 1,235."""
+    size = abs(value)
+    if not isfinite(value):
+        return str(value)
+    if size and size < 0.001 or size >= 1e6:
+        return f"{value:.1e}"
+    if size >= 1000:
+        return f"{value:,.0f}"
+    return f"{value:.{1 if size >= 100 else 2 if size >= 10 else 3 if size >= 1 else 4}f}"
+
+
+def _tick_step(low: float, high: float, at_most: int, least_exponent: int = -400) -> tuple[int, int]:
+    """The smallest of 1, 2 and 5 times a power of ten of which the range holds so many multiples at most."""
+    exponent = max(least_exponent, floor(log10((high - low) / (at_most + 1))) - 1)
+    while True:
+        for mantissa in (1, 2, 5):
+            step = _multiple(1, mantissa, exponent)
+            if floor(high / step) - ceil(low / step) + 1 <= at_most:
+                return mantissa, exponent
+        exponent += 1
+
+
+def _multiples(low: float, high: float, mantissa: int, exponent: int) -> tuple[float, ...]:
+    step = _multiple(1, mantissa, exponent)
+    return tuple(_multiple(count, mantissa, exponent) for count in range(ceil(low / step), floor(high / step) + 1))
+
+
+def _multiple(count: int, mantissa: int, exponent: int, parts: int = 1) -> float:
+    """count × mantissa × 10^exponent / parts without the error of repeated sums: 0.3, not 0.30000000000000004."""
+    if exponent >= 0:
+        return count * mantissa * 10**exponent / parts
+    return count * mantissa / (10**-exponent * parts)
+
+
+def _half(mantissa: int, exponent: int) -> float:
+    return _multiple(1, mantissa, exponent, 2)
+
+
+def _label(tick: float, exponent: int) -> str:
+    """A tick's label with the digits that tell it from the next one."""
+    if tick and (exponent < -4 or abs(tick) >= 1e6):
+        return f"{tick:.{max(0, floor(log10(abs(tick))) - exponent)}e}"
+    return f"{tick:.{max(0, -exponent)}f}"
+
+
+def _log_axis(low: float, high: float, at_most: int) -> Axis:
+    if high / low <= 1 + _CONSTANT:
+        low, high = low / (1 + _MARGIN), high * (1 + _MARGIN)
+    first, last = floor(log10(low) * _LOG_STOPS_PER_DECADE), ceil(log10(high) * _LOG_STOPS_PER_DECADE)
+    low, high = 10 ** (first / _LOG_STOPS_PER_DECADE), 10 ** (last / _LOG_STOPS_PER_DECADE)
+    ticks = _log_ticks(low, high, at_most)
+    if len(ticks) >= 2:
+        return Axis(low, high, ticks, tuple(f"{tick:g}" for tick in ticks), log=True)
+    mantissa, exponent = _tick_step(low, high, at_most)
+    ticks = _multiples(low, high, mantissa, exponent)
+    return Axis(low, high, ticks, tuple(_label(tick, exponent) for tick in ticks), log=True)
+
+
+def _log_ticks(low: float, high: float, at_most: int) -> tuple[float, ...]:
+    """1, 2 and 5 times the powers of ten between two values; if those are too many, powers alone, as far apart as need be."""
+    powers = range(floor(log10(low)), ceil(log10(high)) + 1)
+    for mantissas, stride in [((1, 2, 5), 1), *(((1,), stride) for stride in range(1, len(powers) + 1))]:
+        ticks = [_multiple(1, m, power) for power in powers if power % stride == 0 for m in mantissas]
+        ticks = [tick for tick in ticks if low <= tick <= high]
+        if len(ticks) <= at_most:
+            return tuple(ticks)
+    return ()
