@@ -48,10 +48,9 @@ _MEMORY_S = 5.0
 _REMEMBER_S = 10.0
 _AT_WORK = ("starting", "running", "paused")
 _TILED_CELLS, _TILED_ROWS = 160, 45
-_PANE_KEYS = Binding.Group(N_("Panes"), compact=True)
 
 
-class PoemApp(Workbench):
+class PoemApp(Workbench, inherit_bindings=False):
     """One screen with five panes."""
 
     TITLE = "poemtui"
@@ -61,9 +60,10 @@ class PoemApp(Workbench):
     HORIZONTAL_BREAKPOINTS = [(0, "-tiny"), (80, "-roomy")]
     VERTICAL_BREAKPOINTS = [(0, "-low"), (24, "-high")]
     BINDINGS = [
+        Binding("1", "show('data')", N_("Panes"), id="pane.data", key_display="1-5"),
         *(
-            Binding(f"{number}", f"show('{pane}')", N_("Go to pane"), id=f"pane.{pane}", group=_PANE_KEYS)
-            for number, pane in enumerate(PANES, start=1)
+            Binding(f"{number}", f"show('{pane}')", N_("Go to pane"), id=f"pane.{pane}", show=False)
+            for number, pane in enumerate(PANES[1:], start=2)
         ),
         *(
             Binding(
@@ -72,11 +72,11 @@ class PoemApp(Workbench):
             for number, pane in enumerate(PANES, start=2)
         ),
         Binding("escape", "leave_field", N_("Leave the field"), id="app.leave", show=False),
-        Binding("f11,z", "maximise", N_("One pane alone"), id="app.maximise", show=False),
+        Binding("f11,z", "maximise", N_("One pane alone, or all"), id="app.maximise", show=False),
         Binding("f12,w", "layout", N_("Tabs or side by side"), id="app.layout", show=False),
         Binding("t", "next_theme", N_("Next colours"), id="app.theme", show=False),
         Binding("f1,question_mark", "help", N_("Help"), id="app.help", key_display="F1"),
-        Binding("ctrl+q,f10", "quit", N_("Quit"), id="app.quit", priority=True),
+        Binding("ctrl+q,f10", "quit", N_("Quit"), id="app.quit", key_display="^q", priority=True),
     ]
     pane = var("data")
     """The pane in front, or the one with the focus where they are side by side."""

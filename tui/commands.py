@@ -8,7 +8,6 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, cast
 
 from textual.command import DiscoveryHit, Hit, Hits, Provider
-from textual.content import Content
 from textual.types import IgnoreReturnCallbackType
 
 from core.i18n import _
@@ -50,7 +49,7 @@ class PoemCommands(Provider):
     async def discover(self) -> Hits:
         """The actions, before anything is typed."""
         for command in self._actions():
-            yield DiscoveryHit(content(command.title), command.run, text=command.title, help=command.help)
+            yield DiscoveryHit(content(command.title), command.run, text=command.title, help=command.help or None)
 
     async def search(self, query: str) -> Hits:
         """What matches, best first."""
@@ -58,11 +57,11 @@ class PoemCommands(Provider):
         for command in (*self._actions(), *self._runs(), *self._profiles()):
             score = matcher.match(command.title)
             if score > 0:
-                yield Hit(score, _shown(command.title), command.run, text=command.title, help=command.help)
+                yield Hit(score, content(command.title), command.run, text=command.title, help=command.help or None)
         data: Any = self._poem_app.query_one("#data")
         for number, text in data.find_rows(query, _ROWS_FOUND):
             title = _("row {number}: {text}").format(number=number, text=text)
-            yield Hit(0.1, _shown(title), partial(self._go_to_row, number), text=title)
+            yield Hit(0.1, content(title), partial(self._go_to_row, number), text=title)
 
     def _actions(self) -> Iterator[Command]:
         app = self._poem_app
@@ -73,10 +72,11 @@ class PoemCommands(Provider):
             for cls in type(pane).__mro__:
                 for found in keys_of(cls, changed) if issubclass(cls, Pane) else ():
                     run = partial(self._act, str(pane.id), found.action)
-                    yield Command(f"{title}: {found.description}", _help(found.keys, found.id), run)
+                    yield Command(f"{title}: {found.description}   {found.keys}", "", run)
         for found in keys_of(type(app), changed):
             if not found.id.startswith(_UNLISTED):
-                yield Command(found.description, _help(found.keys, found.id), partial(app.run_action, found.action))
+                run = partial(app.run_action, found.action)
+                yield Command(f"{found.description}   {found.keys}", "", run)
         for theme in app.available_themes:
             yield Command(_("Colours: {theme}").format(theme=theme), "", partial(setattr, app, "theme", theme))
 
@@ -103,14 +103,6 @@ class PoemCommands(Provider):
         self._poem_app.action_show("data")
         data: Any = self._poem_app.query_one("#data")
         data.go_to_row(number)
-
-
-def _shown(title: str) -> Content:
-    return content(title)
-
-
-def _help(keys: str, binding_id: str) -> str:
-    return f"{keys}   {binding_id}"
 
 
 def unknown_ids(settings: Settings) -> str:

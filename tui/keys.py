@@ -12,10 +12,10 @@ from textual.screen import Screen
 from core.i18n import _
 
 _NAMES = {
-    "slash": "/", "question_mark": "?", "plus": "+", "minus": "-", "escape": "esc",
-    "pageup": "pgup", "pagedown": "pgdn", "up": "↑", "down": "↓", "left": "←", "right": "→", "space": "space", "comma": ",", "full_stop": ".",
+    "slash": "/", "question_mark": "?", "plus": "+", "minus": "-", "comma": ",", "full_stop": ".", "space": "space",
     "left_square_bracket": "[", "right_square_bracket": "]", "less_than_sign": "<", "greater_than_sign": ">",
-    "equals_sign": "=", "underscore": "_", "colon": ":", "semicolon": ";",
+    "equals_sign": "=", "underscore": "_", "colon": ":", "semicolon": ";", "escape": "esc", "pageup": "pgup",
+    "pagedown": "pgdn", "up": "↑", "down": "↓", "left": "←", "right": "→",
 }  # fmt: skip
 
 

@@ -1,7 +1,7 @@
 """Points and lines as braille: two by four dots to a terminal cell. It knows no widget, no colour and no axis.
 
-A dot's column counts from the left, its row from the top. What has more points than dot columns is thinned to the lowest
-and the highest value of each column first, so that no spike is lost and the work grows with the screen, not with the run.
+A dot's column counts from the left, its row from the top. What has more points than dot columns is thinned to the
+lowest and the highest value of each column first: no spike is lost, and the work grows with the screen, not the run.
 """
 
 from __future__ import annotations
@@ -16,7 +16,8 @@ GLYPHS = tuple(chr(0x2800 + bits) for bits in range(256))
 _BITS = ((0x01, 0x02, 0x04, 0x40), (0x08, 0x10, 0x20, 0x80))
 # By column of the cell, first and last row in it: the dots from the one to the other.
 _SPANS = tuple(
-    tuple(tuple(sum(bits[first : last + 1]) for last in range(DOTS_DOWN)) for first in range(DOTS_DOWN)) for bits in _BITS
+    tuple(tuple(sum(bits[first : last + 1]) for last in range(DOTS_DOWN)) for first in range(DOTS_DOWN))
+    for bits in _BITS
 )
 # Beyond it a difference of two values could overflow; no measure that is worth a chart gets there.
 _LARGEST = 1e100

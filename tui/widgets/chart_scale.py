@@ -2,9 +2,10 @@
 
 The range of a chart's values: the bottom is the lowest of them. The top is the highest, unless the highest twentieth of
 the dot columns would take more than half of the height; then it is a tenth above the others, and what lies beyond it is
-cut off with an arrow. So neither the wild losses of the first steps nor a spike squash the rest, while whatever lasts, or
-keeps within twice the height, is shown whole. Both ends are then moved outwards to half a tick: the picture stands
-still while a run grows.
+cut off with an arrow. So neither the wild losses of the first steps nor a spike squash the rest, while whatever lasts,
+or keeps within twice the height, is shown whole. A point that stands alone (the held-out loss before training) is cut
+off if it would more than double the height of the curves. Both ends are then moved outwards to half a tick: the picture
+stands still while a run grows.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ _HEADROOM = 0.1
 _CONSTANT = 1e-9
 _MARGIN = 0.05
 _LOG_STOPS_PER_DECADE = 20
+_LOG_TICKS_FROM = 4
 _RUN_LENGTHS = (1, 1.5, 2, 3, 4, 5, 6, 8, 10)
 
 
@@ -43,18 +45,24 @@ class Axis:
         return (value - self.low) / (self.high - self.low)
 
 
-def usual_top(highs: Sequence[float], low: float) -> float:
-    """The top of a chart by the rule above.
+def usual_top(curves: Sequence[Sequence[float]], points: Sequence[float] = ()) -> float:
+    """The top of a chart by the rule above, as a height over its bottom.
 
     Args:
-        highs: The highest value of each dot column; at least one.
-        low: The bottom of the chart.
+        curves: Of each curve, the heights of its dot columns; none without any.
+        points: The heights of points that stand alone.
     """
-    ordered = sorted(highs)
+    tops = [_usual_top(heights) for heights in curves]
+    if not tops:
+        return _usual_top(points)
+    top = max(tops)
+    return max([top, *(height for height in points if height <= 2 * top)])
+
+
+def _usual_top(heights: Sequence[float]) -> float:
+    ordered = sorted(heights)
     usual, highest = ordered[ceil(_USUAL * len(ordered)) - 1], ordered[-1]
-    if highest - low <= 2 * (usual - low) or usual - low <= abs(low) * _CONSTANT:
-        return highest
-    return usual + _HEADROOM * (usual - low)
+    return highest if highest <= 2 * usual or usual <= 0 else (1 + _HEADROOM) * usual
 
 
 def value_axis(low: float, high: float, at_most: int, *, log: bool = False) -> Axis:
@@ -65,9 +73,9 @@ def value_axis(low: float, high: float, at_most: int, *, log: bool = False) -> A
         margin = abs(low) * _MARGIN or 1.0
         low, high = low - margin, high + margin
     mantissa, exponent = _tick_step(low, high, at_most)
-    low, high = _multiple(floor(low / _half(mantissa, exponent)), mantissa, exponent, 2), _multiple(
-        ceil(high / _half(mantissa, exponent)), mantissa, exponent, 2
-    )
+    half = _multiple(1, mantissa, exponent, 2)
+    low = _multiple(floor(low / half), mantissa, exponent, 2)
+    high = _multiple(ceil(high / half), mantissa, exponent, 2)
     # A range that has grown over a tick may hold one too many.
     mantissa, exponent = _tick_step(low, high, at_most)
     ticks = _multiples(low, high, mantissa, exponent)
@@ -137,10 +145,6 @@ def _multiple(count: int, mantissa: int, exponent: int, parts: int = 1) -> float
     return count * mantissa / (10**-exponent * parts)
 
 
-def _half(mantissa: int, exponent: int) -> float:
-    return _multiple(1, mantissa, exponent, 2)
-
-
 def _label(tick: float, exponent: int) -> str:
     """A tick's label with the digits that tell it from the next one."""
     if tick and (exponent < -4 or abs(tick) >= 1e6):
@@ -153,7 +157,7 @@ def _log_axis(low: float, high: float, at_most: int) -> Axis:
         low, high = low / (1 + _MARGIN), high * (1 + _MARGIN)
     first, last = floor(log10(low) * _LOG_STOPS_PER_DECADE), ceil(log10(high) * _LOG_STOPS_PER_DECADE)
     low, high = 10 ** (first / _LOG_STOPS_PER_DECADE), 10 ** (last / _LOG_STOPS_PER_DECADE)
-    ticks = _log_ticks(low, high, at_most)
+    ticks = _log_ticks(low, high, at_most) if high / low >= _LOG_TICKS_FROM else ()
     if len(ticks) >= 2:
         return Axis(low, high, ticks, tuple(f"{tick:g}" for tick in ticks), log=True)
     mantissa, exponent = _tick_step(low, high, at_most)
@@ -162,7 +166,7 @@ def _log_axis(low: float, high: float, at_most: int) -> Axis:
 
 
 def _log_ticks(low: float, high: float, at_most: int) -> tuple[float, ...]:
-    """1, 2 and 5 times the powers of ten between two values; if those are too many, powers alone, as far apart as need be."""
+    """1, 2 and 5 times the powers of ten between two values; if too many, powers alone, as far apart as need be."""
     powers = range(floor(log10(low)), ceil(log10(high)) + 1)
     for mantissas, stride in [((1, 2, 5), 1), *(((1,), stride) for stride in range(1, len(powers) + 1))]:
         ticks = [_multiple(1, m, power) for power in powers if power % stride == 0 for m in mantissas]

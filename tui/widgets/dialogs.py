@@ -39,8 +39,8 @@ class Dialog(ModalScreen[_Answer | None], Generic[_Answer]):
     Dialog Horizontal { height: auto; align-horizontal: right; }
     Dialog Button { margin-left: 2; min-width: 12; height: 1; border: none; }
     Dialog Button:focus { text-style: bold reverse; }
-    Dialog OptionList { height: auto; max-height: 16; border: none; padding: 0; }
-    Dialog Input { border: none; height: 1; background: $boost; }
+    Dialog OptionList, Dialog OptionList:focus { height: auto; max-height: 16; border: none; padding: 0; }
+    Dialog Input, Dialog Input:focus { border: none; height: 1; padding: 0 1; background: $panel; }
     """
 
     def __init__(self, title: str) -> None:
