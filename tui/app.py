@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Any, ClassVar, cast
 from textual import on, work
 from textual.app import ComposeResult, SystemCommand
 from textual.binding import Binding
-from textual.command import CommandPalette
 from textual.containers import Container
 from textual.events import DescendantFocus, Resize
 from textual.reactive import var
@@ -26,13 +25,11 @@ from core.data.rows import SAMPLE
 from core.errors import PoemError
 from core.i18n import N_, _
 from tui import messages
-from tui.follow import Follower
 from tui.keys import WorkScreen
 from tui.pane import Pane
 from tui.settings import Settings, read_state, write_state
 from tui.start import Start
 from tui.themes import OFFERED, THEMES
-from tui.widgets.dialogs import Confirm, ErrorReport, report_of
 from tui.widgets.header import Header, TabLine
 from tui.wording import header_facts
 from tui.workbench import RunSeen, Workbench
@@ -41,8 +38,16 @@ if TYPE_CHECKING:
     from core.client import ModelClient, ModelState
 
     from core.device_memory import DeviceMemory, MemoryMeter
+    from tui.follow import Follower
 
-PANES = ("data", "profile", "train", "complete", "runs")
+PANES = {
+    "data": N_("Data"),
+    "profile": N_("Profile"),
+    "train": N_("Train"),
+    "complete": N_("Complete"),
+    "runs": N_("Runs"),
+}
+"""The panes, and what they are called."""
 _LOOK_S = 0.5
 _MEMORY_S = 5.0
 _REMEMBER_S = 10.0
@@ -60,16 +65,13 @@ class PoemApp(Workbench, inherit_bindings=False):
     HORIZONTAL_BREAKPOINTS = [(0, "-tiny"), (80, "-roomy")]
     VERTICAL_BREAKPOINTS = [(0, "-low"), (24, "-high")]
     BINDINGS = [
-        Binding("1", "show('data')", N_("Panes"), id="pane.data", key_display="1-5"),
         *(
-            Binding(f"{number}", f"show('{pane}')", N_("Go to pane"), id=f"pane.{pane}", show=False)
-            for number, pane in enumerate(PANES[1:], start=2)
+            Binding(f"{number}", f"show('{pane}')", title, id=f"pane.{pane}", show=False)
+            for number, (pane, title) in enumerate(PANES.items(), start=1)
         ),
         *(
-            Binding(
-                f"f{number}", f"show('{pane}')", N_("Go to pane"), id=f"pane.{pane}.anywhere", show=False, priority=True
-            )
-            for number, pane in enumerate(PANES, start=2)
+            Binding(f"f{number}", f"show('{pane}')", title, id=f"pane.{pane}.anywhere", show=False, priority=True)
+            for number, (pane, title) in enumerate(PANES.items(), start=2)
         ),
         Binding("escape", "leave_field", N_("Leave the field"), id="app.leave", show=False),
         Binding("f11,z", "maximise", N_("One pane alone, or all"), id="app.maximise", show=False),
@@ -95,7 +97,7 @@ class PoemApp(Workbench, inherit_bindings=False):
         super().__init__()
         self.start, self.runs_dir, self.settings, self._state_dir = start, runs_dir, settings, state_dir
         self._remembered: dict[str, Any] = read_state(state_dir) if state_dir else {}
-        self._follower = Follower(runs_dir)
+        self._follower: Follower | None = None
         self._looking = False
         self._model: ModelClient | None = None
         self._meter: MemoryMeter | None = None
@@ -115,7 +117,7 @@ class PoemApp(Workbench, inherit_bindings=False):
         from tui.panes.dataset import DatasetPane
 
         yield Header()
-        yield TabLine(tuple((pane, _(title)) for pane, title in self._titles()))
+        yield TabLine(tuple((pane, _(title)) for pane, title in PANES.items()))
         with Container(id="panes"):
             yield DatasetPane(self._data_path(), id="data")
         yield Static(_("poemtui needs a terminal of at least 80 × 24 characters."), id="too-small")
@@ -126,10 +128,6 @@ class PoemApp(Workbench, inherit_bindings=False):
         known = panes.get("data") if isinstance(panes, dict) else None
         path = known.get("path") if isinstance(known, dict) else None
         return self.start.data or (path if isinstance(path, str) else "") or SAMPLE
-
-    @staticmethod
-    def _titles() -> tuple[tuple[str, str], ...]:
-        return tuple(zip(PANES, (N_("Data"), N_("Profile"), N_("Train"), N_("Complete"), N_("Runs")), strict=True))
 
     async def on_mount(self) -> None:
         """Take up colours, keys and panes."""
@@ -151,8 +149,8 @@ class PoemApp(Workbench, inherit_bindings=False):
             RunsPane(id="runs"),
         )
         await self.query_one("#panes").mount(*panes)
-        for pane in self.query(Pane):
-            pane.border_title = _(pane.TITLE)
+        for number, (name, title) in enumerate(PANES.items(), start=1):
+            self.query_one(f"#{name}").border_title = f"{number} {_(title)}"
         self._restore()
         self._arrange()
         self._look()
@@ -189,7 +187,7 @@ class PoemApp(Workbench, inherit_bindings=False):
         if self.start.run:
             self.post_message(messages.FollowRun(self.start.run))
         wanted = self.start.pane or self._remembered.get("pane")
-        self.action_show(wanted if wanted in PANES else PANES[0])
+        self.action_show(wanted if wanted in PANES else "data")
         if not self._remembered and self.start == Start():
             from tui.welcome import Welcome
 
@@ -301,6 +299,8 @@ class PoemApp(Workbench, inherit_bindings=False):
 
     def action_command_palette(self) -> None:
         """Everything by name."""
+        from textual.command import CommandPalette
+
         from tui.commands import PoemCommands
 
         if not CommandPalette.is_open(cast(Any, self)):
@@ -364,14 +364,17 @@ class PoemApp(Workbench, inherit_bindings=False):
     @on(messages.LookAtRuns)
     def _look(self) -> None:
         if not self._looking:
+            from tui.follow import Follower
+
+            self._follower = self._follower or Follower(self.runs_dir)
             self._looking = True
-            self._look_at_runs()
+            self._look_at_runs(self._follower)
 
     @work(thread=True, exit_on_error=False)
-    def _look_at_runs(self) -> None:
+    def _look_at_runs(self, follower: Follower) -> None:
         worker = get_current_worker()
         try:
-            runs, problem = self._follower.look(lambda: worker.is_cancelled), ""
+            runs, problem = follower.look(lambda: worker.is_cancelled), ""
         except PoemError as error:
             runs, problem = (), str(error)
         if not worker.is_cancelled:
@@ -414,6 +417,8 @@ class PoemApp(Workbench, inherit_bindings=False):
         """Leave; runs go on. A profile that isn't saved is kept for the next time, and a question is asked first."""
         if self.profile_state.unsaved:
             text = _("The profile {name} has changes that aren't saved. They will be here at the next start.")
+            from tui.widgets.dialogs import Confirm
+
             question = Confirm(
                 _("Quit"), text.format(name=self.profile_state.source), yes=_("Quit"), no=_("Stay"), danger=False
             )
@@ -438,5 +443,7 @@ class PoemApp(Workbench, inherit_bindings=False):
     def on_worker_state_changed(self, event: Worker.StateChanged) -> None:
         """A look at the runs that failed is reported, and the next one is tried."""
         if event.state == WorkerState.ERROR and event.worker.error is not None:
+            from tui.widgets.dialogs import ErrorReport, report_of
+
             self._looking = False
             self.push_screen(ErrorReport(_("Looking at the runs failed"), report_of(event.worker.error)))

@@ -75,7 +75,7 @@ class PoemCommands(Provider):
                     yield Command(f"{title}: {found.description}   {found.keys}", "", run)
         for found in keys_of(type(app), changed):
             if not found.id.startswith(_UNLISTED):
-                run = partial(app.run_action, found.action)
+                run = partial(self._act_everywhere, found.action)
                 yield Command(f"{found.description}   {found.keys}", "", run)
         for theme in app.available_themes:
             yield Command(_("Colours: {theme}").format(theme=theme), "", partial(setattr, app, "theme", theme))
@@ -84,6 +84,9 @@ class PoemCommands(Provider):
         app = self._poem_app
         app.action_show(pane)
         await app.query_one(f"#{pane}", Pane).run_action(action)
+
+    async def _act_everywhere(self, action: str) -> None:
+        await self._poem_app.run_action(action)
 
     def _runs(self) -> Iterator[Command]:
         for run in self._poem_app.runs:

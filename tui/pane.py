@@ -13,7 +13,6 @@ from textual.worker import Worker, WorkerState
 from core.errors import PoemError
 from core.i18n import _
 from core.plain import plain
-from tui.widgets.dialogs import ErrorReport, report_of
 from tui.workbench import Workbench
 
 _NARROW_CELLS, _WIDE_CELLS, _SHORT_ROWS = 70, 110, 16
@@ -78,6 +77,8 @@ class Pane(Vertical, can_focus=True):
         if isinstance(error, PoemError):
             self.tell(error)
         else:
+            from tui.widgets.dialogs import ErrorReport, report_of
+
             self.app.push_screen(
                 ErrorReport(_("The pane {pane} had an accident").format(pane=_(self.TITLE)), report_of(error))
             )

@@ -7,15 +7,15 @@ from pathlib import PurePath
 from typing import TYPE_CHECKING
 
 from core.i18n import _
-from core.runs.view import OPEN_STATUSES, RunView
-from core.runs.wording import duration
 from tui.widgets.header import Fact
 from tui.workbench import Workbench
 
 if TYPE_CHECKING:
     from core.device_memory import DeviceMemory
+    from core.runs.view import RunView
 
 _STYLES = {"running": "bold $text-success", "paused": "bold $text-warning", "queued": "bold $text-warning"}
+_OPEN = ("paused", "starting", "queued")
 _BYTES_PER_GB = 2**30
 
 
@@ -23,7 +23,7 @@ def header_facts(bench: Workbench, memory: DeviceMemory | None) -> Iterator[Fact
     """The run at work and how far it is, the profile, the data, the memory; what matters most first."""
     yield Fact("poemtui", "bold $text-primary")
     run = next((run for run in bench.runs if run.view.status == "running"), None)
-    run = run or next((run for run in bench.runs if run.view.status in OPEN_STATUSES), None)
+    run = run or next((run for run in bench.runs if run.view.status in _OPEN), None)
     if run is not None:
         yield Fact(
             f"● {short_id(run.id)} {progress_words(run.view, run.status)}", _STYLES.get(run.view.status, "bold"), 48
@@ -55,4 +55,6 @@ def progress_words(view: RunView, status: str) -> str:
         return f"{status} {words}"
     if view.evaluating:
         return words + " " + _("evaluating")
+    from core.runs.wording import duration
+
     return words if view.eta_s is None else words + " " + _("{time} left").format(time=duration(view.eta_s))

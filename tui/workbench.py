@@ -12,13 +12,12 @@ from typing import TYPE_CHECKING
 from textual.app import App
 from textual.reactive import var
 
-from core.runs.events import Event
-from core.runs.view import RunView
-
 if TYPE_CHECKING:
     from core.client import ModelClient, ModelState
 
     from core.profile.schema import Profile
+    from core.runs.events import Event
+    from core.runs.view import RunView
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,6 +11,7 @@ from math import ceil
 from operator import itemgetter
 
 from rich.segment import Segment
+from rich.style import Style
 from textual.binding import Binding
 from textual.events import Click
 from textual.geometry import Region, Size
@@ -19,7 +20,7 @@ from textual.widget import Widget
 
 from core.i18n import N_
 from tui.widgets.braille import Curve, drawable
-from tui.widgets.chart_picture import Mark, Picture, Row, Scene, Series, draw
+from tui.widgets.chart_picture import Mark, Picture, Row, Scene, Series, Styles, draw
 from tui.widgets.chart_scale import run_end
 
 __all__ = ["LossChart", "Mark", "Series"]
@@ -133,14 +134,8 @@ class LossChart(Widget, can_focus=True):
         if y >= len(self._picture.rows):
             return Strip.blank(self.size.width, self.rich_style)
         if y not in self._strips:
-            row = self._picture.rows[y]
-            self._strips[y] = Strip(
-                [
-                    Segment(text, self.get_component_rich_style(*style) if style else self.rich_style)
-                    for text, style in row
-                ],
-                self.size.width,
-            )
+            segments = [Segment(text, self._style_of(style)) for text, style in self._picture.rows[y]]
+            self._strips[y] = Strip(segments, self.size.width)
         return self._strips[y]
 
     def notify_style_update(self) -> None:
@@ -249,6 +244,14 @@ class LossChart(Widget, can_focus=True):
             curve = drawable(series.points, positive=self._log)
             self._curves[index] = known = (series, self._log, curve)
         return known[2]
+
+    def _style_of(self, names: Styles) -> Style:
+        if not names:
+            return self.rich_style
+        style = self.get_component_rich_style(names[0])
+        for over in names[1:]:
+            style += self.get_component_rich_style(over, partial=True)
+        return style
 
     def _draw(self) -> None:
         curves = tuple(self._curve(index, series) for index, series in enumerate(self._series))
