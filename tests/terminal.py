@@ -1,5 +1,6 @@
-"""A real terminal for the app: a pseudo-terminal whose output a terminal emulator (pyte) draws, so that a test sees what
-a person sees and types what a person types.
+"""A real terminal for the app: a pseudo-terminal whose output an emulator (pyte) draws.
+
+A test sees what a person sees and types what a person types.
 """
 
 from __future__ import annotations
@@ -19,10 +20,11 @@ import pyte
 
 WAIT_S = 60.0
 KEYS = {
-    "enter": "\r", "escape": "\x1b", "tab": "\t", "up": "\x1b[A", "down": "\x1b[B", "right": "\x1b[C", "left": "\x1b[D",
-    "home": "\x1b[H", "end": "\x1b[F", "pageup": "\x1b[5~", "pagedown": "\x1b[6~", "backspace": "\x7f", "delete": "\x1b[3~",
-    "f1": "\x1bOP", "f2": "\x1bOQ", "f3": "\x1bOR", "f4": "\x1bOS", "f5": "\x1b[15~", "f6": "\x1b[17~", "f7": "\x1b[18~",
-    "f8": "\x1b[19~", "f9": "\x1b[20~", "f10": "\x1b[21~", "f11": "\x1b[23~", "f12": "\x1b[24~", "space": " ",
+    "enter": "\r", "escape": "\x1b", "tab": "\t", "up": "\x1b[A", "down": "\x1b[B", "right": "\x1b[C",
+    "left": "\x1b[D", "home": "\x1b[H", "end": "\x1b[F", "pageup": "\x1b[5~", "pagedown": "\x1b[6~",
+    "backspace": "\x7f", "delete": "\x1b[3~", "f1": "\x1bOP", "f2": "\x1bOQ", "f3": "\x1bOR", "f4": "\x1bOS",
+    "f5": "\x1b[15~", "f6": "\x1b[17~", "f7": "\x1b[18~", "f8": "\x1b[19~", "f9": "\x1b[20~", "f10": "\x1b[21~",
+    "f11": "\x1b[23~", "f12": "\x1b[24~", "space": " ",
 }  # fmt: skip
 
 
@@ -37,7 +39,13 @@ class Terminal:
     """A program in a terminal of so many cells."""
 
     def __init__(
-        self, command: Sequence[str], *, environment: Mapping[str, str], columns: int = 80, rows: int = 24, cwd: str = "/"
+        self,
+        command: Sequence[str],
+        *,
+        environment: Mapping[str, str],
+        columns: int = 80,
+        rows: int = 24,
+        cwd: str = "/",
     ) -> None:
         """Start it."""
         self.screen = pyte.Screen(columns, rows)

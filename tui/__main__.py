@@ -10,7 +10,6 @@ from pathlib import Path
 
 from core import __version__, i18n
 from core.cli import add_runs_dir
-from core.data.rows import resolve_data_path
 from core.errors import PoemError
 from core.i18n import _
 from core.plain import plain
@@ -74,10 +73,12 @@ def _start_of(args: argparse.Namespace) -> Start:
     start = start_of(args.things)
     if len(args.things) > (1 if not (start.data and start.profile) else 2):
         raise PoemError(_("one data file and one profile can be opened at a time"), hint=_("See poemtui --help."))
-    if start.data and not resolve_data_path(start.data).is_file():
-        raise PoemError(
-            _("there is no such file"), hint=_("Name a JSON, JSONL, CSV or TSV file."), where=plain(start.data)
-        )
+    if start.data:
+        from core.data.rows import resolve_data_path
+
+        if not resolve_data_path(start.data).is_file():
+            hint = _("Name a JSON, JSONL, CSV or TSV file.")
+            raise PoemError(_("there is no such file"), hint=hint, where=plain(start.data))
     if start.profile:
         from core.profile.document import read_profile_text
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -52,15 +51,17 @@ def read_settings(path: Path) -> Settings:
     """
     try:
         with path.open("rb") as file:
-            document = tomllib.loads(file.read(_LARGEST_BYTES).decode("utf-8"))
+            text = file.read(_LARGEST_BYTES)
     except FileNotFoundError:
-        return Settings(path)
-    except (OSError, ValueError) as error:
-        raise PoemError(
-            _("can't read the settings: {reason}").format(reason=error),
-            hint=_("Mend the file, or remove it."),
-            where=str(path),
-        ) from None
+        return Settings(path)  # most often, and tomllib takes a while to load
+    except OSError as error:
+        raise _unreadable(path, error) from None
+    import tomllib
+
+    try:
+        document = tomllib.loads(text.decode("utf-8"))
+    except ValueError as error:
+        raise _unreadable(path, error) from None
     keys = document.pop("keys", {})
     known: dict[str, tuple[str, ...]] = {"theme": (), "lang": LANGUAGES, "layout": LAYOUTS}
     for name, value in document.items():
@@ -71,6 +72,11 @@ def read_settings(path: Path) -> Settings:
     if not isinstance(keys, dict) or not all(isinstance(value, str) and value for value in keys.values()):
         raise _wrong(path, _("[keys] holds something other than texts"), ('"data.search" = "ctrl+f"',))
     return Settings(path, keys=keys, **document)
+
+
+def _unreadable(path: Path, error: Exception) -> PoemError:
+    message = _("can't read the settings: {reason}").format(reason=error)
+    return PoemError(message, hint=_("Mend the file, or remove it."), where=str(path))
 
 
 def _wrong(path: Path, message: str, known: tuple[str, ...]) -> PoemError:

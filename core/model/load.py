@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors import safe_open
 from transformers import (
     AutoConfig,
     AutoModelForCausalLM,
@@ -118,16 +119,33 @@ def load_base(base: str, *, dtype: str = "auto", device: str = "auto") -> Base:
     return Base(model, tokenizer, base, folder, chosen, precision)
 
 
+def make_empty(folder: Path) -> PreTrainedModel:
+    """The model of a folder on no device at all: its modules and their shapes, nothing allocated, however large."""
+    config = AutoConfig.from_pretrained(str(folder), local_files_only=True, trust_remote_code=False)
+    with torch.device("meta"):
+        model: PreTrainedModel = AutoModelForCausalLM.from_config(config, trust_remote_code=False)  # type: ignore[no-untyped-call]
+    return model
+
+
+def read_embeddings(folder: Path) -> torch.Tensor | None:
+    """The input embeddings alone, (V, D); None where they have another name than usual."""
+    for path in sorted(folder.glob("*.safetensors")):
+        with safe_open(path, framework="pt") as file:
+            for name in file.keys():  # noqa: SIM118 (not a mapping)
+                if name.endswith("embed_tokens.weight"):
+                    embeddings: torch.Tensor = file.get_tensor(name)
+                    return embeddings
+    return None
+
+
 def _read_config(folder: Path) -> PreTrainedConfig:
     """The model's configuration, once the weights are known to be enough for it.
 
     Raises:
         PoemError: the model needs code of its own, or would have more parameters than the weights have bytes.
     """
-    config: PreTrainedConfig = AutoConfig.from_pretrained(str(folder), local_files_only=True, trust_remote_code=False)
-    # On no device at all: nothing is allocated, however large.
-    with torch.device("meta"):
-        model = AutoModelForCausalLM.from_config(config, trust_remote_code=False)  # type: ignore[no-untyped-call]
+    model = make_empty(folder)
+    config: PreTrainedConfig = model.config
     parameters = sum(parameter.numel() for parameter in model.parameters())
     if parameters > weights_bytes(folder):
         raise PoemError(

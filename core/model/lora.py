@@ -111,6 +111,24 @@ def add_lora(
         return get_peft_model(base.model, config)
 
 
+def count_lora(model: torch.nn.Module, *, r: int, bias: str, target_modules: Sequence[str]) -> int:
+    """How many numbers an adapter trains: A (r × in) and B (out × r) of each layer. The model may be on no device.
+
+    Raises:
+        PoemError: the model has no linear layer of a name in `target_modules`.
+    """
+    _check_targets(model, target_modules)
+    count = 0
+    for name, module in model.named_modules():
+        if isinstance(module, torch.nn.Linear) and name.rpartition(".")[2] in target_modules:
+            count += r * (module.in_features + module.out_features)
+            if bias == "lora_only" and module.bias is not None:
+                count += module.bias.numel()
+    if bias == "all":
+        count += sum(parameter.numel() for name, parameter in model.named_parameters() if name.endswith("bias"))
+    return count
+
+
 def save_adapter(model: PeftModel, folder: Path) -> None:
     """Write the adapter as peft's own safetensors and JSON, and nothing else."""
     # Embeddings never train here; told so, peft doesn't look for the base's configuration on the hub.

@@ -45,9 +45,9 @@ from core.training.journal import Journal
 from core.training.loop import Pulse, is_out_of_memory, train
 from core.training.loss import count_supervised
 from core.training.ready import Ready, check_same, make_ready, manifest_of, use_threads
+from core.training.space import room_needed
 from core.training.worker import Outcome
 
-_EVENTS_BYTES = 2 * 2**20  # events, console and profile of a run of some ten thousand steps
 _SAMPLE_SEED = 1
 _POLL_S = 0.1
 _RETRY_S = 5.0
@@ -121,9 +121,7 @@ def _read_manifest(run: RunDirectory, *, may_be_missing: bool) -> dict[str, Any]
 
 
 def _check_space(run: RunDirectory, ready: Ready) -> None:
-    one = ready.trainable_parameters * 4
-    kept = ready.profile.train.keep_checkpoints + 2  # the best, and the one that is being written
-    needed = one * (1 + COPIES_PER_CHECKPOINT * kept) + _EVENTS_BYTES
+    needed = room_needed(ready.trainable_parameters, keep_checkpoints=ready.profile.train.keep_checkpoints)
     free = free_bytes(run.path)
     if free < needed:
         raise PoemError(

@@ -40,8 +40,13 @@ class Plan:
 
     def count_steps(self, examples: int) -> int:
         """Optimiser steps in all, for so many examples an epoch."""
-        steps = self.epochs * math.ceil(examples / self.batch_size)
-        return min(steps, self.max_steps) if self.max_steps else steps
+        return count_steps(examples, epochs=self.epochs, batch_size=self.batch_size, max_steps=self.max_steps)
+
+
+def count_steps(examples: int, *, epochs: int, batch_size: int, max_steps: int) -> int:
+    """Optimiser steps in all, for so many examples an epoch; `max_steps` 0: no limit of their own."""
+    steps = epochs * math.ceil(examples / batch_size)
+    return min(steps, max_steps) if max_steps else steps
 
 
 def learning_rate(step: int, steps: int, plan: Plan) -> float:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-from pathlib import Path
 from typing import Any
 
 from core.cli import add_verb, print_json
@@ -51,11 +50,12 @@ def run(args: argparse.Namespace) -> int:
         )
     from core.base_folder import resolve_base
     from core.encoding.encode import fit, make_encoder
-    from core.model.load import load_tokenizer
+    from core.model.load import load_tokenizer, read_embeddings
 
     folder = resolve_base(profile.model.base)
     tokenizer = load_tokenizer(folder)
-    encoder = make_encoder(tokenizer, template=data.template, embeddings=_embeddings(folder, data.template))
+    embeddings = read_embeddings(folder) if data.template == "auto" else None  # without them, no weights are read
+    encoder = make_encoder(tokenizer, template=data.template, embeddings=embeddings)
     example = make_example(
         row,
         data.tasks or (DEFAULT_TASK,),
@@ -99,17 +99,3 @@ def run(args: argparse.Namespace) -> int:
         )
     )
     return 0
-
-
-def _embeddings(folder: Path, template: str) -> Any:
-    """The input embeddings alone, where the choice of template depends on them; None where they have another name."""
-    if template != "auto":
-        return None
-    from safetensors import safe_open
-
-    for path in sorted(folder.glob("*.safetensors")):
-        with safe_open(path, framework="pt") as file:
-            for name in file.keys():  # noqa: SIM118 (not a mapping)
-                if name.endswith("embed_tokens.weight"):
-                    return file.get_tensor(name)
-    return None

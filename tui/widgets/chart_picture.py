@@ -9,7 +9,7 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import groupby
+from itertools import compress
 from math import inf
 from operator import itemgetter
 from typing import Literal
@@ -34,6 +34,7 @@ _VALUE_CELLS = 6
 _ROWS_BELOW = 2
 _DIGIT_PLACES = 8
 _USUAL_PLOT_X = 5
+_ROUNDING = 1e-6
 _X_LABEL_CELLS = 9
 _LEGEND_ORDER = ("line", "dots", "faint")
 
@@ -61,7 +62,9 @@ class Mark:
     """Something that happened at a step."""
 
     step: int
+    """When it happened."""
     kind: Literal["checkpoint", "sample", "best"]
+    """What: a checkpoint was saved, a sample was made, the held-out loss was the lowest."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +107,7 @@ def draw(scene: Scene, width: int, height: int) -> Picture:
     rows = height - len(legend) - _ROWS_BELOW
     thinned = _thinned(scene, DOTS_ACROSS * (width - _USUAL_PLOT_X))
     axis = _value_axis(scene, thinned, rows)
-    plot_x = 1 + max((len(label) for label in axis.labels), default=0)
+    plot_x = max(_USUAL_PLOT_X, 1 + max(map(len, axis.labels), default=0))
     if plot_x != _USUAL_PLOT_X:
         thinned = _thinned(scene, DOTS_ACROSS * (width - plot_x))
     plot = _Plot(scene, thinned, axis, width - plot_x, rows)
@@ -142,9 +145,11 @@ def _value_axis(scene: Scene, thinned: Sequence[Sequence[Column]], rows: int) ->
     low = min((min(one, other) for columns in thinned for _x, one, other in columns), default=inf)
     if low == inf:  # the window is beyond the last step
         return Axis(0, 1, (), ())
-    measure = Axis(low, 10 * low, (), (), log=True) if scene.log else Axis(low, low + 1, (), ())
+    ticks = max(2, min(8, (rows + 1) // 2))
+    if scene.log:
+        return value_axis(low, max(max(column[1:]) for columns in thinned for column in columns), ticks, log=True)
     heights = [
-        (series.kind, [measure.share(max(one, other)) for _x, one, other in columns])
+        (series.kind, [(other if one < other else one) - low for _x, one, other in columns])
         for series, columns in zip(scene.series, thinned, strict=True)
         if columns
     ]
@@ -152,8 +157,7 @@ def _value_axis(scene: Scene, thinned: Sequence[Sequence[Column]], rows: int) ->
         [of_series for kind, of_series in heights if kind != "dots"],
         [height for kind, of_series in heights if kind == "dots" for height in of_series],
     )
-    high = low * 10**top if scene.log else low + top
-    return value_axis(low, high, max(2, min(8, (rows + 1) // 2)), log=scene.log)
+    return value_axis(low, low + top, ticks)
 
 
 class _Plot:
@@ -161,8 +165,8 @@ class _Plot:
 
     def __init__(self, scene: Scene, thinned: Sequence[Sequence[Column]], axis: Axis, width: int, rows: int) -> None:
         self._scene, self._width, self._rows = scene, width, rows
-        self._top_dot = DOTS_DOWN * rows - 1
-        self._axis = axis
+        self._last_dot = DOTS_DOWN * rows - 1
+        self._axis, self._dots_per_height = axis, self._last_dot / axis.height(axis.high)
         self.characters = [[" "] * width for _row in range(rows)]
         self.styles: list[list[Styles]] = [[()] * width for _row in range(rows)]
         self._bits = [bytearray(width) for _row in range(rows)]
@@ -178,38 +182,29 @@ class _Plot:
                 for x, one, other in columns:
                     for value in (one, other):
                         self._put(x // DOTS_ACROSS, self._row_of(value) // DOTS_DOWN, "◆", (series.style,))
+        beyond = axis.high + _ROUNDING * (axis.high - axis.low)
         for _series, columns in drawn:
             for x, one, other in columns:
-                if max(one, other) > axis.high:
+                if one > beyond or other > beyond:
                     self._put(x // DOTS_ACROSS, 0, "↑", (ABOVE,))
         if scene.cursor is not None and scene.left <= scene.cursor <= scene.right:
             self._cursor(column_of(scene.cursor, scene.left, scene.right, DOTS_ACROSS * width) // DOTS_ACROSS)
 
     def _row_of(self, value: float) -> int:
-        share = min(1.0, max(0.0, self._axis.share(value)))
-        return int((1 - share) * self._top_dot + 0.5)
+        row = int(self._last_dot - self._axis.height(value) * self._dots_per_height + 0.5)
+        return 0 if row < 0 else min(row, self._last_dot)
 
     def _put(self, x: int, row: int, character: str, style: Styles) -> None:
         self.characters[row][x], self.styles[row][x] = character, style
 
     def _curve(self, series: Series, columns: Sequence[Column], same_kind: list[bytearray]) -> None:
         dots, row_of = Dots(self._width, self._rows), self._row_of
-        last_x, last_row = -1, 0
-        for x, one, other in columns:
-            row = row_of(one)
-            dots.line(last_x, last_row, x, row) if last_x >= 0 else dots.fill(x, row, row)
-            last_x, last_row = x, row
-            if one != other:
-                last_row = row_of(other)
-                dots.fill(x, row, last_row)
+        dots.course((x, row := row_of(one), row if one == other else row_of(other)) for x, one, other in columns)
         style = (series.style,)
         for set_dots, under, characters, styles in zip(dots.rows, same_kind, self.characters, self.styles, strict=True):
-            if not any(set_dots):
-                continue
-            for x, bits in enumerate(set_dots):
-                if bits:
-                    under[x] |= bits
-                    characters[x], styles[x] = GLYPHS[under[x]], style
+            for x in compress(range(self._width), set_dots):
+                under[x] |= set_dots[x]
+                characters[x], styles[x] = GLYPHS[under[x]], style
 
     def _digits(self, lines: Sequence[tuple[Series, Sequence[Column]]]) -> None:
         """Number the lines, if there are several, each at its right end or a little before it if that is taken."""
@@ -247,8 +242,15 @@ def _beside(axis: Axis, plot: _Plot, label_cells: int) -> Iterator[Row]:
 
 
 def _runs(characters: Sequence[str], styles: Sequence[Styles]) -> Iterator[tuple[str, Styles]]:
-    for style, cells in groupby(zip(characters, styles, strict=True), key=itemgetter(1)):
-        yield "".join(character for character, _style in cells), style
+    start = 0
+    if not any(styles):
+        yield "".join(characters), ()
+        return
+    for x, style in enumerate(styles):
+        if style != styles[start]:
+            yield "".join(characters[start:x]), styles[start]
+            start = x
+    yield "".join(characters[start:]), styles[start]
 
 
 def _below(scene: Scene, width: int, plot_x: int) -> tuple[Row, Row]:
@@ -259,7 +261,8 @@ def _below(scene: Scene, width: int, plot_x: int) -> tuple[Row, Row]:
     def cell_of(step: float) -> int:
         return column_of(step, scene.left, scene.right, DOTS_ACROSS * cells) // DOTS_ACROSS
 
-    line, styles = ["─"] * cells, [(AXIS,)] * cells
+    line: list[str] = ["─"] * cells
+    styles: list[Styles] = [(AXIS,)] * cells
     labels, filled = " " * width, 0
     for tick, label in zip(axis.ticks, axis.labels, strict=True):
         line[cell_of(tick)] = "┬"

@@ -5,7 +5,7 @@ the dot columns would take more than half of the height; then it is a tenth abov
 cut off with an arrow. So neither the wild losses of the first steps nor a spike squash the rest, while whatever lasts,
 or keeps within twice the height, is shown whole. A point that stands alone (the held-out loss before training) is cut
 off if it would more than double the height of the curves. Both ends are then moved outwards to half a tick: the picture
-stands still while a run grows.
+stands still while a run grows. A logarithmic axis cuts nothing off.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ _USUAL = 0.95
 _HEADROOM = 0.1
 _CONSTANT = 1e-9
 _MARGIN = 0.05
+_ROUNDING = 1e-9
 _LOG_STOPS_PER_DECADE = 20
 _LOG_TICKS_FROM = 4
 _RUN_LENGTHS = (1, 1.5, 2, 3, 4, 5, 6, 8, 10)
@@ -40,9 +41,11 @@ class Axis:
 
     def share(self, value: float) -> float:
         """How far up the axis a value lies: 0 at `low`, 1 at `high`, outside that beyond them."""
-        if self.log:
-            return log10(value / self.low) / log10(self.high / self.low)
-        return (value - self.low) / (self.high - self.low)
+        return self.height(value) / self.height(self.high)
+
+    def height(self, value: float) -> float:
+        """How far above `low` a value lies: a difference or, on a logarithmic axis, a number of decades."""
+        return log10(value / self.low) if self.log else value - self.low
 
 
 def usual_top(curves: Sequence[Sequence[float]], points: Sequence[float] = ()) -> float:
@@ -74,8 +77,8 @@ def value_axis(low: float, high: float, at_most: int, *, log: bool = False) -> A
         low, high = low - margin, high + margin
     mantissa, exponent = _tick_step(low, high, at_most)
     half = _multiple(1, mantissa, exponent, 2)
-    low = _multiple(floor(low / half), mantissa, exponent, 2)
-    high = _multiple(ceil(high / half), mantissa, exponent, 2)
+    low = _multiple(floor(low / half + _ROUNDING), mantissa, exponent, 2)
+    high = _multiple(ceil(high / half - _ROUNDING), mantissa, exponent, 2)
     # A range that has grown over a tick may hold one too many.
     mantissa, exponent = _tick_step(low, high, at_most)
     ticks = _multiples(low, high, mantissa, exponent)
@@ -97,7 +100,7 @@ def run_end(last: int, steps: int) -> float:
         steps: How many the run will make; 0: not known. The axis ends there at the latest, but never before `last`.
     """
     last = max(last, 1)
-    size = 10 ** floor(log10(last))
+    size: int = 10 ** floor(log10(last))
     end = next(length * size for length in _RUN_LENGTHS if length * size >= last)
     return max(last, min(end, steps)) if steps else end
 
@@ -140,9 +143,8 @@ def _multiples(low: float, high: float, mantissa: int, exponent: int) -> tuple[f
 
 def _multiple(count: int, mantissa: int, exponent: int, parts: int = 1) -> float:
     """count × mantissa × 10^exponent / parts without the error of repeated sums: 0.3, not 0.30000000000000004."""
-    if exponent >= 0:
-        return count * mantissa * 10**exponent / parts
-    return count * mantissa / (10**-exponent * parts)
+    scale: int = 10 ** abs(exponent)
+    return count * mantissa * scale / parts if exponent >= 0 else count * mantissa / (scale * parts)
 
 
 def _label(tick: float, exponent: int) -> str:
@@ -155,7 +157,10 @@ def _label(tick: float, exponent: int) -> str:
 def _log_axis(low: float, high: float, at_most: int) -> Axis:
     if high / low <= 1 + _CONSTANT:
         low, high = low / (1 + _MARGIN), high * (1 + _MARGIN)
-    first, last = floor(log10(low) * _LOG_STOPS_PER_DECADE), ceil(log10(high) * _LOG_STOPS_PER_DECADE)
+    first, last = (
+        floor(log10(low) * _LOG_STOPS_PER_DECADE + _ROUNDING),
+        ceil(log10(high) * _LOG_STOPS_PER_DECADE - _ROUNDING),
+    )
     low, high = 10 ** (first / _LOG_STOPS_PER_DECADE), 10 ** (last / _LOG_STOPS_PER_DECADE)
     ticks = _log_ticks(low, high, at_most) if high / low >= _LOG_TICKS_FROM else ()
     if len(ticks) >= 2:

@@ -17,6 +17,7 @@ Bin = tuple[float, float, int]
 """Lowest value, the value that it ends before, and how many lie between."""
 _EIGHTHS = " ▁▂▃▄▅▆▇█"
 _WIDEST_BAR = 6
+_GAP_FROM = 3
 _ROWS_WITH_AXIS = 3
 
 
@@ -36,6 +37,7 @@ def bar(count: int, highest: int, rows: int) -> list[str]:
 class Histogram(Widget):
     """Bars of counts; the highest count stands at the left, where bins begin stands below."""
 
+    ALLOW_SELECT = False
     COMPONENT_CLASSES = {"histogram--bar", "histogram--label"}
     DEFAULT_CSS = """
     Histogram {
@@ -94,11 +96,12 @@ class Histogram(Widget):
         left = left and max(left, len(f"{highest:,}") + 1)
         bins = merged(bins, width - left)
         bar_cells = min(_WIDEST_BAR, (width - left) // len(bins))
+        gap = 1 if bar_cells >= _GAP_FROM else 0
         bars = [bar(count, highest, rows) for _low, _high, count in bins]
         strips = []
         for row in range(rows):
             beside = {0: f"{highest:,}", rows - 1: "0"}.get(row, "").rjust(left - 1) + " " if left else ""
-            cells = "".join(of_bin[row] * bar_cells for of_bin in bars)
+            cells = "".join((of_bin[row] * (bar_cells - gap)).ljust(bar_cells) for of_bin in bars)
             segments = [Segment(beside, label), Segment(cells, self.get_component_rich_style("histogram--bar"))]
             strips.append(Strip(segments).adjust_cell_length(width, self.rich_style))
         if with_axis:

@@ -6,10 +6,11 @@ Frozen data comes in by `show`, and only the cells that became different are rep
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from math import ceil
 from operator import itemgetter
 
+from rich.cells import cell_len
 from rich.segment import Segment
 from rich.style import Style
 from textual.binding import Binding
@@ -38,6 +39,7 @@ class LossChart(Widget, can_focus=True):
     end of the run; with one, it stays where the cursor is.
     """
 
+    ALLOW_SELECT = False
     COMPONENT_CLASSES = {
         *(f"loss-chart--{series}" for series in ("raw", "smoothed", "eval", "run-1", "run-2", "run-3", "run-4")),
         *(f"loss-chart--{part}" for part in ("axis", "label", "head", "cursor", "under-cursor", "above")),
@@ -49,7 +51,7 @@ class LossChart(Widget, can_focus=True):
         min-height: 1;
         & > .loss-chart--raw { color: $text-muted; text-style: dim; }
         & > .loss-chart--smoothed { color: $text-primary; text-style: bold; }
-        & > .loss-chart--eval { color: $text-accent; text-style: bold; }
+        & > .loss-chart--eval { color: $text-warning; text-style: bold; }
         & > .loss-chart--run-1 { color: $text-primary; }
         & > .loss-chart--run-2 { color: $text-success; }
         & > .loss-chart--run-3 { color: $text-warning; }
@@ -84,7 +86,7 @@ class LossChart(Widget, can_focus=True):
         self._series: tuple[Series, ...] = ()
         self._marks: tuple[Mark, ...] = ()
         self._steps = 0
-        self._curves: dict[int, tuple[Series, bool, Curve]] = {}
+        self._curves: dict[int, tuple[Sequence[tuple[int, float]], bool, Curve]] = {}
         self._log = False
         self._span: float | None = None
         self._left = 0.0
@@ -92,6 +94,7 @@ class LossChart(Widget, can_focus=True):
         self._picture: Picture | None = None
         self._picture_size = Size(0, 0)
         self._strips: dict[int, Strip] = {}
+        self._styles: dict[Styles, Style] = {}
 
     @property
     def cursor(self) -> int | None:
@@ -124,6 +127,8 @@ class LossChart(Widget, can_focus=True):
         self._series, self._marks, self._steps = series, marks, steps
         if not any(shown.points for shown in series):
             self._span = self._cursor = None
+        elif self._cursor is not None:
+            self._cursor = min(self._cursor, self._ends()[1])
         self._look_again()
 
     def render_line(self, y: int) -> Strip:
@@ -142,6 +147,7 @@ class LossChart(Widget, can_focus=True):
         """Another theme, or another focus: the same picture in other styles."""
         super().notify_style_update()
         self._strips.clear()
+        self._styles.clear()
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """Without a cursor, escape is somebody else's key."""
@@ -167,9 +173,8 @@ class LossChart(Widget, can_focus=True):
 
     def action_move_cursor(self, cells: int) -> None:
         """Move the cursor by so many cells, at least to the next step with a value; at first it comes to the last."""
-        start, last = self._ends()
         if self._cursor is None:
-            self._put_cursor(last)
+            self._put_cursor(self._ends()[1])
             return
         left, right = self.window
         cell = (right - left) / max(1, (self._picture.plot_width if self._picture else 0) - 1)
@@ -177,7 +182,7 @@ class LossChart(Widget, can_focus=True):
         beyond = self._cursor + (1 if cells > 0 else -1)
         target = max(target, beyond) if cells > 0 else min(target, beyond)
         known = [step for step in self._neighbours(target) if (step - self._cursor) * cells > 0]
-        self._put_cursor(min(known, key=lambda step: abs(step - target), default=last if cells > 0 else start))
+        self._put_cursor(min(known, key=lambda step: abs(step - target), default=self._cursor))
 
     def action_cursor_to_start(self) -> None:
         """Move the cursor to the first step."""
@@ -191,7 +196,6 @@ class LossChart(Widget, can_focus=True):
         """Take the cursor away."""
         self._cursor = None
         self._look_again()
-        self.refresh_bindings()
 
     def on_click(self, event: Click) -> None:
         """Move the cursor to the step that was clicked."""
@@ -224,7 +228,6 @@ class LossChart(Widget, can_focus=True):
         self._cursor = step
         self._left = self.window[0]
         self._look_again()
-        self.refresh_bindings()
 
     def _zoom(self, factor: float) -> None:
         left, right = self.window
@@ -238,20 +241,27 @@ class LossChart(Widget, can_focus=True):
         self._look_again()
 
     def _curve(self, index: int, series: Series) -> Curve:
-        """What is drawable of a series; reckoned once for the same points."""
-        known = self._curves.get(index)
-        if known is None or known[0].points is not series.points or known[1] != self._log:
-            curve = drawable(series.points, positive=self._log)
-            self._curves[index] = known = (series, self._log, curve)
-        return known[2]
+        """What is drawable of a series; where it has only grown, no more than the new points are looked at."""
+        points = series.points
+        before, log, (steps, values) = self._curves.get(index, ((), self._log, ([], [])))
+        if before is not points:
+            if log != self._log or points[: len(before)] != before:
+                before, steps, values = (), [], []
+            new_steps, new_values = drawable(points[len(before) :], positive=self._log)
+            steps += new_steps
+            values += new_values
+        elif log != self._log:
+            steps, values = drawable(points, positive=self._log)
+        self._curves[index] = points, self._log, (steps, values)
+        return steps, values
 
     def _style_of(self, names: Styles) -> Style:
-        if not names:
-            return self.rich_style
-        style = self.get_component_rich_style(names[0])
-        for over in names[1:]:
-            style += self.get_component_rich_style(over, partial=True)
-        return style
+        if names not in self._styles:
+            style = self.get_component_rich_style(names[0]) if names else self.rich_style
+            for over in names[1:]:
+                style += self.get_component_rich_style(over, partial=True)
+            self._styles[names] = style
+        return self._styles[names]
 
     def _draw(self) -> None:
         curves = tuple(self._curve(index, series) for index, series in enumerate(self._series))
@@ -271,7 +281,7 @@ class LossChart(Widget, can_focus=True):
         assert self._picture is not None
         after, text_rows = self._picture, max(before.legend_rows, self._picture.legend_rows)
         regions = [
-            Region(0, y, size.width, 1) if y < text_rows else _difference(old, new, y)
+            _difference(old, new, y) if y >= text_rows else _text_difference(old, new, y, size.width)
             for y, (old, new) in enumerate(zip(before.rows, after.rows, strict=True))
             if old != new
         ]
@@ -284,3 +294,17 @@ def _difference(old: Row, new: Row, y: int) -> Region:
     cells = [[(character, style) for text, style in row for character in text] for row in (old, new)]
     different = [x for x, (one, other) in enumerate(zip(*cells, strict=True)) if one != other]
     return Region(different[0], y, different[-1] - different[0] + 1, 1)
+
+
+def _text_difference(old: Row, new: Row, y: int, width: int) -> Region:
+    """The same for rows of any text: whole runs, so that no wide character is cut in two."""
+    start = end = 0
+    for one, other in zip(old, new, strict=False):
+        if one != other:
+            break
+        start += cell_len(one[0])
+    for one, other in zip(reversed(old), reversed(new), strict=False):
+        if one != other:
+            break
+        end += cell_len(one[0])
+    return Region(start, y, width - start - end, 1) if start + end < width else Region(0, y, width, 1)

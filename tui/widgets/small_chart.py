@@ -2,26 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
+from rich.cells import cell_len
 from rich.segment import Segment
-from textual.geometry import Size
+from textual.geometry import Region, Size
 from textual.strip import Strip
 from textual.widget import Widget
 
 from tui.plain import fit
 from tui.widgets.braille import DOTS_ACROSS, DOTS_DOWN, Dots, drawable, thin
-from tui.widgets.chart_scale import short_value, usual_top
+from tui.widgets.chart_scale import run_end, short_value, usual_top
 
 _LEAST_CHART_CELLS = 4
+Part = tuple[str, str]
+"""A piece of a line, and its component class."""
 
 
 class SmallChart(Widget):
-    """A line of values over steps, as high as it is laid out; with three lines the highest and lowest shown are named.
+    """A line of values over the steps of a run; with three lines the highest and lowest drawn are named.
 
     What is higher than `tui.widgets.chart_scale` says is cut off at the top; the value at the right is never.
     """
 
+    ALLOW_SELECT = False
     COMPONENT_CLASSES = {"small-chart--label", "small-chart--line", "small-chart--value", "small-chart--range"}
     DEFAULT_CSS = """
     SmallChart {
@@ -34,7 +38,7 @@ class SmallChart(Widget):
     """
 
     def __init__(
-        self, *, label_cells: int = 12, value_cells: int = 9, id: str | None = None, classes: str | None = None
+        self, *, label_cells: int = 12, value_cells: int = 10, id: str | None = None, classes: str | None = None
     ) -> None:
         """A chart of nothing; charts above each other line up by the same cells for label and value."""
         super().__init__(id=id, classes=classes)
@@ -42,11 +46,17 @@ class SmallChart(Widget):
         self._points: Sequence[tuple[int, float]] = ()
         self._label = ""
         self._format: Callable[[float], str] = short_value
-        self._strips: list[Strip] = []
+        self._steps = 0
+        self._lines: list[list[Part]] = []
         self._drawn_size = Size(-1, -1)
 
     def show(
-        self, points: Sequence[tuple[int, float]], label: str, format_value: Callable[[float], str] = short_value
+        self,
+        points: Sequence[tuple[int, float]],
+        label: str,
+        format_value: Callable[[float], str] = short_value,
+        *,
+        steps: int = 0,
     ) -> None:
         """Show other data; where it equals what is shown, nothing happens.
 
@@ -54,33 +64,34 @@ class SmallChart(Widget):
             points: (step, value), steps ascending, not changed afterwards; what isn't finite is not drawn.
             label: Its name, translated.
             format_value: A value in words, its unit included; the same function at every call.
+            steps: How many the run will make in all; 0: not known.
         """
-        if (points, label, format_value) == (self._points, self._label, self._format):
+        if (points, label, format_value, steps) == (self._points, self._label, self._format, self._steps):
             return
-        self._points, self._label, self._format = points, label, format_value
-        self._draw_again()
+        self._points, self._label, self._format, self._steps = points, label, format_value, steps
+        before, size = self._lines, self._drawn_size
+        if size != self.size:
+            self.refresh()
+            return
+        self._lines = self._draw()
+        regions = [
+            region
+            for y, (old, new) in enumerate(zip(before, self._lines, strict=True))
+            for region in _differences(old, new, y)
+        ]
+        if regions:
+            self.refresh(*regions)
 
     def render_line(self, y: int) -> Strip:
         """The line at `y` from the top."""
         if self._drawn_size != self.size:
-            self._strips, self._drawn_size = self._draw(), self.size
-        return self._strips[y] if y < len(self._strips) else Strip.blank(self.size.width, self.rich_style)
+            self._lines, self._drawn_size = self._draw(), self.size
+        if y >= len(self._lines):
+            return Strip.blank(self.size.width, self.rich_style)
+        segments = [Segment(text, self.get_component_rich_style(style)) for text, style in self._lines[y]]
+        return Strip(segments).adjust_cell_length(self.size.width, self.rich_style)
 
-    def notify_style_update(self) -> None:
-        """Another theme: all is to be drawn anew."""
-        super().notify_style_update()
-        self._drawn_size = Size(-1, -1)
-
-    def _draw_again(self) -> None:
-        before, size = self._strips, self._drawn_size
-        if size != self.size:
-            self.refresh()
-            return
-        self._strips = self._draw()
-        if before != self._strips:
-            self.refresh()
-
-    def _draw(self) -> list[Strip]:
+    def _draw(self) -> list[list[Part]]:
         width, height = self.size
         last = self._format(self._points[-1][1]) if self._points else "–"
         value_cells = min(self._value_cells, width)
@@ -88,35 +99,29 @@ class SmallChart(Widget):
         chart_cells = width - label_cells - value_cells - 2
         if chart_cells < _LEAST_CHART_CELLS:
             chart_cells, label_cells = 0, max(0, width - value_cells - 2)
-        lines, low, high = self._line(chart_cells, height)
-        notes = [""] * height
-        notes[min(1, height - 1) if height > 2 else 0] = last
+        course, low, high = self._course(chart_cells, height)
+        notes = [("", "small-chart--range")] * height
         if height > 2 and chart_cells and low < high:
-            notes[0], notes[-1] = f"↑ {self._format(high)}", f"↓ {self._format(low)}"
-        strips = []
-        for y in range(height):
-            of_value = "small-chart--value" if notes[y] == last else "small-chart--range"
-            text = fit(notes[y].strip(), value_cells)
-            strips.append(
-                Strip(
-                    [
-                        Segment(
-                            fit(self._label if y == 0 else "", label_cells),
-                            self.get_component_rich_style("small-chart--label"),
-                        ),
-                        Segment(f" {lines[y]} ", self.get_component_rich_style("small-chart--line")),
-                        Segment(text, self.get_component_rich_style(of_value)),
-                    ]
-                ).adjust_cell_length(width, self.rich_style)
-            )
-        return strips
+            notes[0] = f"↑{self._format(high)}", "small-chart--range"
+            notes[-1] = f"↓{self._format(low)}", "small-chart--range"
+        if height:
+            notes[1 if height > 2 else 0] = last, "small-chart--value"
+        return [
+            [
+                (fit(self._label if y == 0 else "", label_cells), "small-chart--label"),
+                (f" {course[y]} ", "small-chart--line"),
+                (_to_the_right(note, value_cells), style),
+            ]
+            for y, (note, style) in enumerate(notes)
+        ]
 
-    def _line(self, cells: int, rows: int) -> tuple[list[str], float, float]:
-        """The course, row by row, and the lowest and highest value in it."""
+    def _course(self, cells: int, rows: int) -> tuple[list[str], float, float]:
+        """The course, row by row, and the lowest and highest value drawn."""
         steps, values = drawable(self._points)
         if not cells or not steps:
             return [" " * cells] * rows, 0.0, 0.0
-        columns = thin((steps, values), steps[0], max(steps[-1], steps[0] + 1), DOTS_ACROSS * cells)
+        left = min(steps[0], 0)
+        columns = thin((steps, values), left, max(run_end(steps[-1], self._steps), left + 1), DOTS_ACROSS * cells)
         low = min(values)
         height = usual_top([[max(one, other) - low for _x, one, other in columns]])
         dots, last_dot = Dots(cells, rows), DOTS_DOWN * rows - 1
@@ -125,9 +130,24 @@ class SmallChart(Widget):
             share = min(1.0, (value - low) / height) if height > 0 else 0.5
             return int((1 - share) * last_dot + 0.5)
 
-        x_before, row_before = columns[0][0], row_of(columns[0][1])
-        for x, one, other in columns:
-            dots.line(x_before, row_before, x, row_of(one))
-            x_before, row_before = x, row_of(other)
-            dots.fill(x, row_of(one), row_before)
+        dots.course((x, row_of(one), row_of(other)) for x, one, other in columns)
         return dots.text(), low, low + height
+
+
+def _to_the_right(text: str, cells: int) -> str:
+    shown = fit(text, cells).rstrip()
+    return " " * (cells - cell_len(shown)) + shown
+
+
+def _differences(old: Sequence[Part], new: Sequence[Part], y: int) -> Iterator[Region]:
+    """What of a line is to be repainted: label and value whole, of the course what differs."""
+    start = 0
+    for (one, one_style), (other, other_style) in zip(old, new, strict=True):
+        cells = cell_len(other)
+        if one_style == "small-chart--line":
+            different = [x for x, (was, now) in enumerate(zip(one, other, strict=True)) if was != now]
+            if different:
+                yield Region(start + different[0], y, different[-1] - different[0] + 1, 1)
+        elif (one, one_style) != (other, other_style):
+            yield Region(start, y, cells, 1)
+        start += cells

@@ -1,0 +1,156 @@
+"""The model process of the app, `python -P -m core.serve RUNS_DIR`: requests on stdin, answers on stdout.
+
+It works on one request at a time. A thread reads requests meanwhile, so that a cancellation or a later request of the
+same kind ends the one at work at its next token. How a request is met is `core.serve_work`'s matter.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import threading
+import traceback
+from functools import partial
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from core.errors import PoemError
+from core.i18n import _
+from core.serve_protocol import KINDS, LONGEST_BYTES, parse_line, to_line
+
+
+class Superseded(Exception):
+    """The request at work is wanted no more."""
+
+
+class Server:
+    """Requests in, answers out."""
+
+    def __init__(self, requests: BinaryIO, answers: BinaryIO) -> None:
+        """Serve on two pipes."""
+        self._requests, self._answers = requests, answers
+        self._changed = threading.Condition()
+        self._writing = threading.Lock()
+        self._waiting: dict[str, dict[str, Any]] = {}  # by kind: a later request takes an earlier one's place
+        self._at_work: dict[str, Any] | None = None
+
+    def send(self, message: dict[str, Any]) -> None:
+        """Write one answer."""
+        try:
+            with self._writing:
+                self._answers.write(to_line(message))
+                self._answers.flush()
+        except OSError:  # the app has gone
+            os._exit(0)
+
+    def read(self) -> None:
+        """Take requests until the app goes; then the process ends at once, whatever it is doing."""
+        while line := self._requests.readline(LONGEST_BYTES):
+            if not line.endswith(b"\n"):
+                while line and not line.endswith(b"\n"):
+                    line = self._requests.readline(LONGEST_BYTES)
+                self.send({"id": None, "is": "error", "message": _("the request is too long"), "hint": "", "where": ""})
+                continue
+            self.take(parse_line(line))
+        # The main thread may be inside a library for minutes, and nothing here needs an orderly end.
+        os._exit(0)
+
+    def take(self, message: dict[str, Any] | None) -> None:
+        """Put a request in line, or take one back."""
+        if message is None or ("cancel" not in message and message.get("kind") not in KINDS):
+            number = None if message is None else message.get("id")
+            self.send({"id": number, "is": "error", "message": _("this is no request"), "hint": "", "where": ""})
+            return
+        dropped: dict[str, Any] | None = None
+        with self._changed:
+            if "cancel" in message:
+                for kind, request in list(self._waiting.items()):
+                    if request["id"] == message["cancel"]:
+                        dropped = self._waiting.pop(kind)
+                if self._at_work is not None and self._at_work["id"] == message["cancel"]:
+                    self._at_work["dropped"] = True
+            else:
+                kind = message["kind"]
+                dropped = self._waiting.get(kind)
+                self._waiting[kind] = {**message, "dropped": False}
+                if self._at_work is not None and self._at_work["kind"] == kind:
+                    self._at_work["dropped"] = True
+                self._changed.notify()
+        if dropped is not None:
+            self.send({"id": dropped["id"], "is": "superseded"})
+
+    def next_request(self) -> dict[str, Any]:
+        """Wait for a request."""
+        with self._changed:
+            self._at_work = None
+            while not self._waiting:
+                self._changed.wait()
+            self._at_work = self._waiting.pop(next(iter(self._waiting)))
+            return self._at_work
+
+    def work(self, runs_dir: Path) -> None:
+        """Meet requests, for ever."""
+        from core.serve_work import Warm
+
+        def tell(**state: Any) -> None:
+            self.send({"state": state})
+
+        warm = Warm(runs_dir, tell)
+        warm.tell_state("ready", "")
+        while True:
+            request = self.next_request()
+            try:
+                for fields in warm.meet(request, partial(_refuse_dropped, request)):
+                    _refuse_dropped(request)
+                    self.send({"id": request["id"], "is": "part", "fields": fields})
+                self.send({"id": request["id"], "is": "done"})
+            except Superseded:
+                self.send({"id": request["id"], "is": "superseded"})
+            except PoemError as error:
+                self.send({"id": request["id"], **_told(error)})
+            except Exception as error:  # whatever a library raises is told, and the next request may do better
+                traceback.print_exc()
+                self.send({"id": request["id"], **_told(warm.judge(error))})
+            warm.tell_state("ready", "")
+
+
+def _refuse_dropped(request: dict[str, Any]) -> None:
+    if request["dropped"]:
+        raise Superseded
+
+
+def _told(error: PoemError) -> dict[str, Any]:
+    return {"is": "error", "message": error.message, "hint": error.hint, "where": error.where}
+
+
+def _own_pipes() -> tuple[BinaryIO, BinaryIO]:
+    """Standard input and output for the protocol alone: what a library prints goes to standard error."""
+    requests, answers = os.dup(0), os.dup(1)
+    null = os.open(os.devnull, os.O_RDONLY)
+    os.dup2(null, 0)
+    os.close(null)
+    os.dup2(2, 1)
+    return open(requests, "rb"), open(answers, "wb")
+
+
+def main() -> None:
+    """Serve until the app goes."""
+    # The terminal's ctrl-c and hang-up are the app's business; it ends this process by closing the pipe.
+    for number in (signal.SIGINT, signal.SIGHUP):
+        signal.signal(number, signal.SIG_IGN)
+    from core import i18n
+    from core.base_folder import go_offline
+    from core.model.allocator import keep_freed_memory
+
+    i18n.use()
+    go_offline()
+    keep_freed_memory()  # before torch
+    server = Server(*_own_pipes())
+    server.send({"state": {"status": "starting", "doing": ""}})
+    threading.Thread(target=server.read, daemon=True).start()
+    server.work(Path(sys.argv[1]))
+
+
+if __name__ == "__main__":
+    main()

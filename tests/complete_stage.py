@@ -1,0 +1,209 @@
+"""The Complete pane alone in the app's frame, with a model that writes what a test says, when it says so."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, ClassVar
+
+from textual.app import ComposeResult
+from textual.containers import Container
+from textual.pilot import Pilot
+from textual.widgets import Footer, Static
+
+import tui
+from core.client import Candidate, CompletionRequest, Side, Superseded, Written
+from core.profile.document import check_text, dump_profile
+from core.runs.directory import RunDirectory, create_run
+from core.runs.event_log import EventLog
+from core.runs.events import RunFinished, RunStarted
+from tui.app import PANES, PoemApp
+from tui.pane import Pane
+from tui.panes.completion import CompletionPane
+from tui.panes.completion_sheet import PoemSheet
+from tui.settings import Settings
+from tui.start import Start
+from tui.workbench import ProfileState
+
+REST = "欲窮千里目，更上一層樓。"
+GIVEN = "白日依山盡，黃河入海流。"
+
+
+@dataclass
+class FakeModel:
+    """Answers each request with the snapshots that a test puts into its queue; an exception there is raised."""
+
+    requests: list[CompletionRequest] = field(default_factory=list)
+    answers: asyncio.Queue[Written | BaseException | None] = field(default_factory=asyncio.Queue)
+    closed: int = 0
+    """How many completions were broken off or came to their end."""
+    unloaded: int = 0
+
+    async def complete(self, request: CompletionRequest) -> AsyncIterator[Written]:
+        self.requests.append(request)
+        self.answers = asyncio.Queue()
+        answers = self.answers
+        try:
+            while (answer := await answers.get()) is not None:
+                if isinstance(answer, BaseException):
+                    raise answer
+                yield answer
+        finally:
+            self.closed += 1
+
+    def say(self, text: str = REST, *, done: bool = False, stop: str = "end", tokens: int | None = None) -> Written:
+        """A snapshot in which every candidate is the text with its number behind it."""
+        request = self.requests[-1]
+        names = (["base"] if request.with_base or not request.run else []) + (["adapter"] if request.run else [])
+        sides = tuple(
+            Side(
+                name,
+                tuple(
+                    Candidate(
+                        text=text,
+                        done=done,
+                        tokens=len(text) if tokens is None else tokens,
+                        stop=stop if done else "",
+                        seed=request.seed + index,
+                    )
+                    for index in range(request.count)
+                ),
+                80.0 if name == "base" else 90.0,
+            )
+            for name in names
+        )
+        written = Written(prompt_tokens=23, sides=sides, done=done)
+        self.answers.put_nowait(written)
+        if done:
+            self.answers.put_nowait(None)
+        return written
+
+    def fail(self, error: BaseException) -> None:
+        self.answers.put_nowait(error)
+
+    async def unload(self) -> None:
+        self.unloaded += 1
+
+    async def close(self) -> None:
+        with suppress(Superseded):
+            self.answers.put_nowait(None)
+
+
+class FakeProfilePane(Pane):
+    """Changes the profile as the real one does, without an editor."""
+
+    def set_keys(self, values: Mapping[str, Any]) -> None:
+        state = self.workbench.profile_state
+        profile, _problems = check_text(state.text, overrides=[f"{key}={value}" for key, value in values.items()])
+        if profile is not None:
+            self.workbench.profile_state = replace(state, text=dump_profile(profile), profile=profile, unsaved=True)
+
+
+class Stage(PoemApp):
+    """The app with the Complete pane and no other."""
+
+    CSS_PATH: ClassVar = [Path(tui.__file__).parent / "css" / f"{name}.tcss" for name in ("app", *PANES)]
+
+    def __init__(self, runs_dir: Path, *, keys: Mapping[str, str] | None = None) -> None:
+        settings = Settings(runs_dir / "config.toml", keys=keys or {})
+        super().__init__(Start(pane="complete"), runs_dir=runs_dir, settings=settings)
+        self.fake = FakeModel()
+        self._model = self.fake  # type: ignore[assignment]
+
+    def compose(self) -> ComposeResult:
+        yield Container(FakeProfilePane(id="profile"), CompletionPane(id="complete"), id="panes")
+        yield Static(id="too-small")
+        yield Footer(show_command_palette=True, compact=True)
+
+    async def _mount_panes(self) -> None:
+        self._restore()
+        self._arrange()
+        self._look()
+
+    @property
+    def complete_pane(self) -> CompletionPane:
+        return self.query_one(CompletionPane)
+
+    @property
+    def sheet(self) -> PoemSheet:
+        return self.query_one(PoemSheet)
+
+    def set_profile(self, *overrides: str) -> None:
+        profile, problems = check_text("", overrides=overrides)
+        assert profile is not None, problems
+        self.profile_state = ProfileState("tang", text=dump_profile(profile), profile=profile)
+
+    @property
+    def screen_text(self) -> str:
+        strips = self.screen._compositor.render_strips()
+        return "\n".join("".join(segment.text for segment in strip).rstrip() for strip in strips)
+
+    def said(self, name: str) -> str:
+        """What one of the pane's lines says."""
+        return str(self.query_one(f"#complete-{name}", Static).render())
+
+    @property
+    def told(self) -> list[str]:
+        """The notes that were shown."""
+        return [note.message for note in self._notifications]
+
+
+def make_finished_run(runs_dir: Path, name: str) -> RunDirectory:
+    run = create_run(runs_dir, name=name)
+    with EventLog(run.events_path) as log:
+        log.append(RunStarted(run.id, 0, 380, 20, 40, 2, "builtin:tang-tiny", "cpu", "float32", 9000, 1234))
+        log.append(RunFinished(40, 5.25, 4.5, "adapter"))
+    return run
+
+
+async def settle(pilot: Pilot[None]) -> None:
+    """Until everything that was posted is handled; a completion that is at work goes on."""
+    for _turn in range(3):
+        await pilot.pause()
+
+
+async def until(pilot: Pilot[None], holds: Callable[[], bool]) -> None:
+    for _turn in range(500):
+        if holds():
+            return
+        await pilot.pause(0.02)
+    raise AssertionError("it never held")
+
+
+def play(
+    app: Stage, steps: Callable[[Pilot[None]], Awaitable[None]], size: tuple[int, int] = (80, 24), *overrides: str
+) -> None:
+    """Run the app with a profile, the pane in front and its field focused, and take the steps."""
+
+    async def run() -> None:
+        async with app.run_test(size=size, notifications=True) as pilot:
+            app.set_profile(*overrides)
+            await until(pilot, lambda: app.focused is not None and app.focused.id == "complete-text")
+            await until(pilot, lambda: not app._looking)
+            await steps(pilot)
+
+    asyncio.run(run())
+
+
+async def type_line(pilot: Pilot[None], text: str) -> None:
+    """Put a line into the field, as a paste does."""
+    from textual.events import Paste
+
+    pilot.app.post_message(Paste(text))
+    await settle(pilot)
+
+
+async def complete(pilot: Pilot[None], text: str = GIVEN, rest: str = REST, **how: Any) -> None:
+    """Type a line, press Enter and let the model write all of it."""
+    app = pilot.app
+    assert isinstance(app, Stage)
+    asked = len(app.fake.requests)
+    await type_line(pilot, text)
+    await pilot.press("enter")
+    await until(pilot, lambda: len(app.fake.requests) > asked)
+    app.fake.say(rest, done=True, **how)
+    await until(pilot, lambda: not app.complete_pane._writing)
+    await settle(pilot)

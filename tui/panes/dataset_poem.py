@@ -1,0 +1,63 @@
+"""A row laid out for reading: the poem as verse, what the file says of it, and what the recipe makes of it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from textual.content import Content
+
+from core.data.recipe import Example
+from core.data.rows import BadRow, Row
+from core.i18n import _
+from tui.plain import content
+
+_SENTENCE = re.compile(r"[^。！？；\n]*[。！？；]+[」』”’）]*|[^。！？；\n]+")
+_NAMED_APART = ("title", "author")
+
+
+def verse_lines(text: str) -> Iterator[str]:
+    """The text's sentences, in verse the couplets, each for a line of its own."""
+    return (line for sentence in _SENTENCE.findall(text) if (line := sentence.strip()))
+
+
+def poem_content(row: Row) -> Content:
+    """Title and author, the couplets (what the model is given in bold) and, below, everything else the row holds."""
+    parts = []
+    named = [content(row.extra[name], style) for name, style in zip(_NAMED_APART, ("bold", ""), strict=True)
+             if row.extra.get(name)]  # fmt: skip
+    if named:
+        parts.append(Content("  ").join(named))
+    if row.input.strip():
+        parts.append(content("\n".join(verse_lines(row.input)), "bold"))
+    parts.append(content("\n".join(verse_lines(row.output))))
+    facts = [content(_("row {number}").format(number=row.number))]
+    facts += [
+        content(f"{name}: {value}")
+        for name, value in (*row.extra.items(), ("instruction", row.instruction))
+        if value and name not in _NAMED_APART
+    ]
+    return Content("\n").join([*parts, Content("\n").join(facts).stylize("$text-muted")])
+
+
+def bad_row_content(row: BadRow) -> Content:
+    """A row that can't be used, and why."""
+    parts = [content(_("row {number}").format(number=row.number), "bold"), content(row.problem, "$text-error")]
+    if row.line is not None:
+        parts.append(content(_("It starts in line {line} of the file.").format(line=row.line), "$text-muted"))
+    return Content("\n").join(parts)
+
+
+def example_content(example: Example, draw: int) -> Content:
+    """What a task makes of a row, text by text; those that are empty are left out."""
+    head = _("task {task}, draw {draw}").format(task=example.task, draw=draw + 1)
+    texts = (
+        (_("system"), example.system_prompt, ""),
+        (_("instruction"), example.instruction, ""),
+        (_("input"), example.input, ""),
+        (_("output"), example.output, "bold $text-success"),
+    )
+    lines = [
+        Content.assemble(content(name, "$text-muted"), "  ", content(text, style)) for name, text, style in texts if text
+    ]
+    return Content("\n").join([content(head, "bold $text-primary"), *lines])

@@ -1,0 +1,94 @@
+"""The columns of the list of rows: which of them there is room for, and what a row has in them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from rich.cells import cell_len
+
+from core.data.rows import BadRow, Row
+from core.i18n import _
+from tui.widgets.row_list import Cells
+
+_MARK_CELLS = 2
+_LEAST_TEXT_CELLS = 12
+_LENGTH_CELLS = 4
+_FIGURES = ("number", "length")
+_UP, _DOWN = "↑", "↓"
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """A column of the list."""
+
+    name: str
+    """`number`, `length`, `text`, or the file's name of it."""
+    title: str
+    """What stands above it."""
+    cells: int
+    """Terminal cells."""
+
+
+def columns_for(names: Sequence[str], count: int, width: int) -> tuple[Column, ...]:
+    """Those that the file has and there is room for, in the order in which they stand.
+
+    Args:
+        names: the file's columns.
+        count: how many rows there are.
+        width: cells of the list.
+    """
+    number = Column("number", _("no."), max(3, len(str(max(0, count - 1)))))
+    length = Column("length", _("len"), _LENGTH_CELLS)
+    text = Column("text", _("text"), _LEAST_TEXT_CELLS)
+    chosen = [number, length, text]
+    roomy = width >= 84
+    for column, at in (
+        (Column("author", _("author"), 8 if width >= 60 else 6), 1),
+        (Column("title", _("title"), 22 if roomy else 16 if width >= 60 else 12), 2),
+        (Column("form", _("form"), 4), 3),
+    ):
+        if column.name in names and _cells(chosen) + column.cells < width:
+            chosen.insert(min(at, len(chosen) - 2), column)
+    left = max(0, width - _cells(chosen))
+    chosen[-1] = Column("text", text.title, _LEAST_TEXT_CELLS + left)
+    return tuple(chosen)
+
+
+def _cells(columns: Sequence[Column]) -> int:
+    return _MARK_CELLS + sum(column.cells + 1 for column in columns)
+
+
+def head_cells(columns: Sequence[Column], sorted_by: str, *, descending: bool) -> Cells:
+    """The titles, an arrow at the one that the rows are sorted by."""
+    arrow = _DOWN if descending else _UP
+    titles = (arrow + column.title if column.name == sorted_by else column.title for column in columns)
+    return tuple(
+        (" " * (column.cells - cell_len(title)) + title if column.name in _FIGURES else title, column.cells)
+        for title, column in zip(titles, columns, strict=True)
+    )
+
+
+def row_cells(row: Row | BadRow, columns: Sequence[Column], length: int) -> Cells:
+    """What a row has in the columns; one that can't be used has its problem in the place of all but its number.
+
+    Args:
+        row: the row.
+        columns: see `columns_for`.
+        length: how long its poem is, in characters.
+    """
+    number = columns[0]
+    first = (str(row.number).rjust(number.cells), number.cells, "muted")
+    if isinstance(row, BadRow):
+        return first, (row.problem, sum(column.cells + 1 for column in columns[1:]), "problem")
+    return first, *_row_cells(row, columns[1:], length)
+
+
+def _row_cells(row: Row, columns: Sequence[Column], length: int) -> Iterator[tuple[str, int, str]]:
+    for column in columns:
+        if column.name == "length":
+            yield str(length).rjust(column.cells), column.cells, "muted"
+        elif column.name == "text":
+            yield row.input[: column.cells] + row.output[: column.cells], column.cells, ""
+        else:
+            yield row.extra.get(column.name, ""), column.cells, "muted" if column.name == "form" else ""
