@@ -54,7 +54,7 @@ class FakeModel:
         finally:
             self.closed += 1
 
-    def say(self, text: str = REST, *, done: bool = False, stop: str = "end", tokens: int | None = None) -> Written:
+    def say(self, text: str = REST, *, done: bool = False, stop: str = "end") -> Written:
         """A snapshot in which every candidate is the text with its number behind it."""
         request = self.requests[-1]
         names = (["base"] if request.with_base or not request.run else []) + (["adapter"] if request.run else [])
@@ -65,13 +65,13 @@ class FakeModel:
                     Candidate(
                         text=text,
                         done=done,
-                        tokens=len(text) if tokens is None else tokens,
+                        tokens=len(text) if done else 0,
                         stop=stop if done else "",
                         seed=request.seed + index,
                     )
                     for index in range(request.count)
                 ),
-                80.0 if name == "base" else 90.0,
+                (80.0 if name == "base" else 90.0) if done else 0.0,
             )
             for name in names
         )

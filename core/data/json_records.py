@@ -121,7 +121,7 @@ def read_objects(text: str, start: int, path: Path) -> Records:
     first_line = text[start : first_end if first_end >= 0 else len(text)]
     rest_at = skip_space(text, start + len(first_line))
     only_line = rest_at == len(text)
-    first = _decode_line(first_line, last=only_line)
+    first = decode_line(first_line, last=only_line)
     if not isinstance(first, Flaw):
         holds_rows = isinstance(first, dict) and bool(_lists_of_objects(first))
         if only_line and isinstance(first, dict) and (suffix_format(path) == "json" or holds_rows):
@@ -135,11 +135,11 @@ def read_objects(text: str, start: int, path: Path) -> Records:
 def _read_lines(text: str) -> Records:
     lines = [(number, line) for number, line in enumerate(text.split("\n"), 1) if line and not line.isspace()]
     last_number = lines[-1][0]
-    values = [_decode_line(line, last=number == last_number) for number, line in lines]
+    values = [decode_line(line, last=number == last_number) for number, line in lines]
     return Records("jsonl", values, None, [number for number, _line in lines], text)
 
 
-def _decode_line(line: str, *, last: bool) -> object:
+def decode_line(line: str, *, last: bool) -> object:
     """The value that one line of JSONL holds, or a `Flaw`; `last` where the file ends with it."""
     try:
         value, end = _decode_at(line, skip_space(line, 0))

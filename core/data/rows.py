@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from core.data.columns import FIELDS, choose_columns
@@ -125,8 +125,8 @@ def read_rows(path: Path | str, *, columns: Mapping[str, str] | None = None, on_
     names = _column_names(records)
     if not names:
         raise _bad_rows_error(_number_problems(records, _problems_without_columns(records)), 0, file.path)
-    mapping, rule = choose_columns(names, columns, file.path, text_columns=_text_columns(records))
-    rows, problems = _make_rows(records, mapping, names)
+    mapping, rule = choose_columns(names, columns, file.path, text_columns=texts_in(records.values))
+    rows, problems = _make_rows(records.values, mapping, names)
     bad_rows = _number_problems(records, problems)
     if bad_rows and (on_bad_row == "error" or not rows):
         raise _bad_rows_error(bad_rows, len(rows), file.path)
@@ -145,23 +145,41 @@ def read_rows(path: Path | str, *, columns: Mapping[str, str] | None = None, on_
 
 
 def _column_names(records: Records) -> tuple[str, ...]:
-    if records.header is not None:
-        return records.header
+    return names_in(records.values) if records.header is None else records.header
+
+
+def names_in(values: Iterable[object]) -> tuple[str, ...]:
+    """The column names of records, in order of first sight."""
     names: dict[str, None] = {}
-    for value in records.values:
+    for value in values:
         if isinstance(value, dict):
             names.update(dict.fromkeys(value))
     return tuple(names)
 
 
-def _text_columns(records: Records) -> set[str]:
-    return {
-        name for value in records.values if isinstance(value, dict) for name, held in value.items() if type(held) is str
-    }
+def texts_in(values: Iterable[object]) -> set[str]:
+    """The columns that hold text in some record."""
+    return {name for value in values if isinstance(value, dict) for name, held in value.items() if type(held) is str}
+
+
+def make_row(number: int, value: object, mapping: Mapping[str, str], *, line: int | None) -> Row | BadRow:
+    """One record as a row, or what keeps it from being one.
+
+    Args:
+        number: position in the file, from 0.
+        value: the record.
+        mapping: field → column, as in `RowFile`.
+        line: its line in the file, from 1.
+    """
+    names = names_in([value])
+    rows, problems = _make_rows([value], mapping, names)
+    if problems:
+        return BadRow(number, line, problems[0])
+    return replace(rows[0], number=number)
 
 
 def _make_rows(
-    records: Records, mapping: Mapping[str, str], names: Sequence[str]
+    values: Sequence[object], mapping: Mapping[str, str], names: Sequence[str]
 ) -> tuple[tuple[Row, ...], dict[int, str]]:
     """The good rows, and the problem of each other one by its number."""
     instruction, input_, output = (mapping.get(field) for field in FIELDS)
@@ -170,7 +188,7 @@ def _make_rows(
     unmapped = set(names) - set(mapping.values()) - {""}
     rows: list[Row] = []
     problems: dict[int, str] = {}
-    for number, value in enumerate(records.values):
+    for number, value in enumerate(values):
         problem = _problem(value, str(output), mapped, illegal_names)
         if problem is not None or not isinstance(value, dict):
             problems[number] = problem or ""

@@ -201,7 +201,7 @@ class CompletionPane(ChoosingPane):
 
     @work(exclusive=True, group="complete", exit_on_error=False)
     async def _write(self, number: int, text: str) -> None:
-        from core.client import ModelGone, Superseded
+        from core.client import Superseded
 
         problem = ""
         try:
@@ -213,8 +213,6 @@ class CompletionPane(ChoosingPane):
                     self._paint_soon()
         except Superseded:
             pass
-        except ModelGone as error:
-            problem = f"{error}\n" + _("The next completion starts the model again.")
         except PoemError as error:
             problem = str(error)
         finally:

@@ -32,7 +32,7 @@ class Poem:
     text: str = ""
     """What follows the given lines; so far, while it is written."""
     tokens: int = 0
-    """Tokens written."""
+    """Tokens written; 0 until it has ended."""
     stop: Stop = ""
     """Why it ended: by itself, cut off at `max_new_tokens`, or stopped by a person or an accident; "": not yet."""
 

@@ -139,8 +139,8 @@ def stop_words(poem: Poem) -> str:
     if poem.stop == "end":
         return _("{tokens} tokens, ended by itself").format(tokens=poem.tokens)
     if poem.stop:
-        return _("stopped after {tokens} tokens").format(tokens=poem.tokens)
-    return _("{tokens} tokens …").format(tokens=poem.tokens) if poem.tokens else _("waits for its first token …")
+        return _("stopped after {count} characters").format(count=len(poem.text))
+    return _("{count} characters …").format(count=len(poem.text)) if poem.text else _("waits for its first token …")
 
 
 def verse(given: str, written: str, cells: int) -> Iterator[Line]:

@@ -34,13 +34,11 @@ def first_words(keys: Iterable[KeyHelp]) -> Iterator[str]:
 
 def has_adapter(view: RunView) -> bool:
     """Whether there is anything of the run to complete with."""
-    return bool(view.adapter or view.best or view.checkpoints)
+    return bool(view.adapter or view.checkpoints)
 
 
 def adapter_words(view: RunView) -> str:
-    """Which adapter of the run there is: the best, the final or the newest checkpoint's."""
-    if view.best is not None:
-        return _("best: step {step}, held-out loss {loss:.3f}").format(step=view.best[0], loss=view.best[1])
+    """Which adapter of the run writes: the final one, else the newest checkpoint's."""
     if view.adapter:
         return _("final")
     if view.checkpoints:
