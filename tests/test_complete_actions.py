@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import os
 from pathlib import Path
@@ -239,7 +238,7 @@ def test_earlier_completions_are_shown_again(tmp_path: Path, size: tuple[int, in
         await pilot.press(*keys)
         await settle(pilot)
         assert app.focused is app.query_one(EarlierList)
-        assert "› " + GIVEN in app.screen_text and "  春眠不覺曉，" in app.screen_text
+        assert "› 白日依山盡" in app.screen_text and "  春眠不覺曉，" in app.screen_text
         await pilot.press("escape")
         await settle(pilot)
         assert app.query_one(PoemSheet).display
@@ -334,15 +333,14 @@ def test_a_real_model_completes_and_stops(tmp_path: Path) -> None:
         poem = app.sheet.poem
         assert poem is not None and poem.text and (poem.seed, poem.tokens, poem.stop) == (42, 4, "length")
         await pilot.press("enter")
-        await until(pilot, lambda: app.sheet.poem is not poem and app.sheet.poem is not None and app.sheet.poem.stop != "")
+        await until(
+            pilot, lambda: app.sheet.poem is not poem and app.sheet.poem is not None and app.sheet.poem.stop != ""
+        )
         again = app.sheet.poem
         assert again is not None and again.text == poem.text
         await pilot.press("escape", "u")
         await until(pilot, lambda: "the device is free" in app.said("status"))
         await client.close()
-
-    async def prepare() -> None:
-        await asyncio.sleep(0)
 
     app = Stage(tmp_path)
     client = ModelClient(app._model_changed, runs_dir=tmp_path)

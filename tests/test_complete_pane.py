@@ -13,8 +13,9 @@ from textual.pilot import Pilot
 from core import i18n
 from core.client import ModelGone, ModelState, Superseded
 from core.errors import PoemError
+from core.runs.directory import create_run
 from core.runs.event_log import EventLog
-from core.runs.events import StepDone
+from core.runs.events import RunStarted
 from core.runs.lock import lock_run
 from tui.panes.completion_field import FirstLines
 from tui.panes.completion_history import Entry, Poem, Recall, awaited, from_state, to_state
@@ -41,8 +42,8 @@ def test_a_line_is_completed_as_it_is_written(tmp_path: Path, size: tuple[int, i
         assert (request.profile, request.instruction) == (app.profile_state.text, None)
         assert "waits for its first token …" in app.screen_text
         app.fake.say("欲窮")
-        await until(pilot, lambda: "2 tokens …" in app.screen_text)
-        assert app.said("status").startswith("writing, esc stops · 2 tokens, 80/s · ")
+        await until(pilot, lambda: "2 characters …" in app.screen_text)
+        assert app.said("status").startswith("writing, esc stops · no model")
         app.fake.say(done=True)
         await until(pilot, lambda: "12 tokens, ended by itself" in app.screen_text)
         await settle(pilot)
@@ -87,7 +88,7 @@ def test_escape_stops_at_once_and_leaves_the_field_only_then(tmp_path: Path) -> 
         await pilot.press("escape")
         await until(pilot, lambda: app.fake.closed == 1)
         await settle(pilot)
-        assert "stopped after 2 tokens" in app.screen_text
+        assert "stopped after 2 characters" in app.screen_text
         assert app.focused is app.query_one(FirstLines)
         await pilot.press("escape")
         assert app.focused is app.complete_pane
@@ -180,7 +181,7 @@ def test_what_cannot_be_asked_is_refused_in_words(tmp_path: Path) -> None:
 
 
 def test_the_model_process_is_told_in_words(tmp_path: Path) -> None:
-    run = make_finished_run(tmp_path, "tang")
+    run = create_run(tmp_path, name="tang")
     loaded = {"loaded": "builtin:tang-tiny", "device": "cpu", "memory_bytes": 1_610_612_736}
 
     async def steps(pilot: Pilot[None]) -> None:
@@ -194,7 +195,7 @@ def test_the_model_process_is_told_in_words(tmp_path: Path) -> None:
         assert status_with(state_of(**loaded)) == "ready: builtin:tang-tiny on cpu 1.5 GB"
         again = "; the next completion loads the model again"
         with EventLog(run.events_path) as log, lock_run(run, patience_s=0):
-            log.append(StepDone(1, 0.5, 5.5, 1e-3, 1.0, 100, 200.0, 0.5))
+            log.append(RunStarted(run.id, 0, 380, 20, 40, 2, "base", "cpu", "float32", 9000, 1234))
             app._look()
             await until(pilot, lambda: app.fake.unloaded == 1)
             assert status_with(state_of(status="off")) == "the device was given to the run tang" + again
@@ -314,12 +315,22 @@ def test_verse_is_laid_out_by_couplets_with_what_was_given_apart() -> None:
 
 
 def test_columns_hold_both_sides_or_one() -> None:
-    assert [columns_for(1, 1, 200), columns_for(8, 1, 79), columns_for(8, 2, 120), columns_for(8, 2, 145)] == [1, 2, 2, 4]
+    assert [columns_for(1, 1, 200), columns_for(8, 1, 79), columns_for(8, 2, 120), columns_for(8, 2, 145)] == [
+        1,
+        2,
+        2,
+        4,
+    ]
     assert columns_for(8, 2, 53) == columns_for(8, 1, 20) == 1
     layout = Layout()
     entry = awaited(GIVEN, run="r", base="b", with_base=True, count=2, seed=1)
     sheet = layout.lay_out(entry, 79)
-    assert [(poem.side, poem.seed) for poem in entry.poems] == [("base", 1), ("adapter", 1), ("base", 2), ("adapter", 2)]
+    assert [(poem.side, poem.seed) for poem in entry.poems] == [
+        ("base", 1),
+        ("adapter", 1),
+        ("base", 2),
+        ("adapter", 2),
+    ]
     assert (sheet.columns, sheet.tops, sheet.lines_of(3)) == (2, (0, 4, 8), range(4, 7))
     assert [sheet.card_at(0, 0), sheet.card_at(39, 4), sheet.card_at(0, 8)] == [0, 3, None]
 

@@ -1,6 +1,6 @@
 """Rows of a data file for whoever looks at them: there at once, however large the file, and the bad ones among them.
 
-Most files are read whole. A large JSONL is indexed instead, line by line, and its rows are read when they are looked at.
+Most files are read whole. A large JSONL is indexed instead, and its rows are read when they are looked at.
 It knows no screen. Numbers are those of `core.data.rows`.
 """
 

@@ -248,7 +248,7 @@ class CompletionPane(ChoosingPane):
         if self._writing:
             self.workers.cancel_group(self, "complete")
         else:
-            self._close_list()
+            self.action_poems()
 
     async def action_free(self) -> None:
         """Drop the model, so that others have the device."""

@@ -1,14 +1,14 @@
 """The Data pane: every row of a file in a list, a search in it, and the row under the cursor.
 
-It shows and asks. How files are opened and rows found is `dataset_reading`'s matter, how a row is laid out
-`dataset_detail`'s, what it becomes in training the recipe's.
+How files are opened and rows found is `dataset_files`' and `dataset_reading`'s matter, how a row is laid out
+`dataset_detail`'s.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
-from pathlib import Path
 from typing import Any, ClassVar
 
 from textual import on
@@ -18,32 +18,31 @@ from textual.containers import Container, Horizontal, Vertical
 from textual.events import Resize
 from textual.widgets import Input, Static
 
-from core.data.rows import SAMPLE, Row
-from core.errors import PoemError
+from core.data.rows import BadRow, Row
 from core.i18n import N_, _
-from tui import messages
-from tui.panes.dataset_book import Book
 from tui.panes.dataset_detail import RowDetail
-from tui.panes.dataset_reading import ReadingPane, View
-from tui.panes.dataset_table import columns_for, head_cells, row_cells
+from tui.panes.dataset_files import FilePane
+from tui.panes.dataset_reading import Unreadable, View, first_rows
+from tui.panes.dataset_table import Column, columns_for, head_cells, row_cells
 from tui.plain import content
-from tui.widgets.dialogs import Ask, Choose, Confirm
-from tui.widgets.path_input import AskPath, PathSuggester
+from tui.widgets.dialogs import Ask, Choose
 from tui.widgets.row_list import Cells, RowList, lay_out
-from tui.workbench import DataState, ProfileState
+from tui.workbench import DataState
 
-_RECENT_KEPT = 8
-_ORDERS = (
-    ("number", N_("as in the file")),
-    ("author", N_("author")),
-    ("title", N_("title")),
-    ("form", N_("form")),
-    ("length", N_("length")),
-    ("text", N_("text")),
-)
+ORDERS = {
+    "number": N_("as in the file"),
+    "author": N_("author"),
+    "title": N_("title"),
+    "form": N_("form"),
+    "length": N_("length"),
+    "text": N_("text"),
+}
+"""What rows can be sorted by, as far as the file has it."""
+_ALWAYS = ("number", "length", "text")
+_PALETTE_CHARACTERS = 60
 
 
-class DatasetPane(ReadingPane):
+class DatasetPane(FilePane):
     """Rows, search and poem."""
 
     TITLE: ClassVar[str] = N_("Data")
@@ -62,19 +61,13 @@ class DatasetPane(ReadingPane):
         Binding("x", "tokens", N_("Tokens"), id="data.tokens"),
         Binding("n", "draw", N_("What another epoch makes of the row"), id="data.draw", show=False),
         Binding("h", "lengths", N_("Lengths of the poems"), id="data.lengths", show=False),
-        Binding("e", "export", N_("Export"), id="data.export"),
-        Binding("o", "open", N_("Open"), id="data.open"),
-        Binding("p", "use", N_("Train on this file"), id="data.use", show=False),
         Binding("escape", "leave_search", N_("Leave the search, then show every row"), id="data.leave", show=False),
     ]
 
     def __init__(self, file: str, *, id: str) -> None:
         """The pane of a file: a path or `builtin:NAME`."""
-        super().__init__(id=id)
-        self._path = file
-        self._columns: dict[str, str] = {}
-        self._recent: list[str] = []
-        self._wanted_row: int | None = None
+        super().__init__(file, id=id)
+        self._row_wanted: int | None = None
 
     def compose(self) -> ComposeResult:
         """The search and the count, the heads of the columns, the list and the row."""
@@ -91,81 +84,79 @@ class DatasetPane(ReadingPane):
                 yield RowList(id="rows")
             yield RowDetail(id="row-detail")
 
-    def on_mount(self) -> None:
-        """Start reading."""
-        self.open(self._path, columns=self._columns, view=self.view)
+    # -- the file
 
-    # -- what is open
-
-    def open(self, path: str, *, columns: Mapping[str, str] | None = None, view: View = View()) -> None:
-        """Open another file; `columns` says which of its columns are a row's fields, where no rule does."""
-        self._path, self._columns, self.view = path, dict(columns or {}), view
-        self.workbench.data_state = DataState(path)
-        self.remove_class("-error")
-        with self.prevent(Input.Changed):
-            self.query_one("#search", Input).value = view.query
+    def open(self, path: str, *, columns: Mapping[str, str] | None = None) -> None:
+        """Open another file."""
+        self.view = self.wanted = View()
+        self._row_wanted = None
+        self._set_query("")
         self.query_one("#data-count", Static).update(content(_("reading …")))
+        super().open(path, columns=columns)
         self.query_one(RowList).show(0, self._cells)
-        self.read_file(path, self._columns or self._columns_of_profile())
 
-    def _columns_of_profile(self) -> Mapping[str, str]:
-        profile = self.workbench.profile_state.profile
-        return profile.data.columns if profile is not None and profile.data.path == self._path else {}
-
-    def file_opened(self, book: Book) -> None:
-        """Show its rows."""
-        self._recent = [self._path, *(path for path in self._recent if path != self._path)][:_RECENT_KEPT]
+    def file_opened(self) -> None:
+        """Show its rows, and those of the search that was asked for meanwhile."""
+        super().file_opened()
         self.rows_came()
-        if not self.view.is_whole:
-            self.find(self.view)
-            return
-        self.order = range(book.count)
         self._show_rows()
+        if not self.wanted.is_whole:
+            self.find(self.wanted)
 
-    def file_failed(self, problem: PoemError) -> None:
-        """Say why there are no rows."""
-        self.workbench.data_state = DataState(self._path, problem=problem.message)
-        self.add_class("-error")
+    def file_failed(self, failure: Unreadable) -> None:
+        """Count nothing."""
+        super().file_failed(failure)
         self.query_one("#data-count", Static).update("")
-        hint = _("o opens another file.")
-        self.query_one("#data-problem", Static).update(content(f"{problem}\n\n{hint}"))
 
     def rows_came(self) -> None:
         """Further rows of the file are known."""
-        assert self.book is not None
-        self.workbench.data_state = DataState(self._path, self.book.count, self.book.complete)
+        assert self.file is not None
+        rows = self.file.rows
+        self.workbench.data_state = DataState(self.path, rows.count, rows.complete)
+        if self.view.is_whole and self.wanted.is_whole:
+            self.order = range(rows.count)
+            self.query_one(RowList).grow(rows.count)
+            if self._row_wanted is not None and self._row_wanted < rows.count:
+                self._go_to_wanted()
+        elif rows.complete:
+            self.find(self.wanted)
+        self._show_count()
 
     # -- what is shown of it
 
-    def rows_found(self, problem: PoemError | None) -> None:
-        """Show what the view asked for, or what is wrong with it."""
-        self.query_one("#data-head", Static).set_class(problem is not None, "-problem")
-        if problem is not None:
-            self.query_one("#data-head", Static).update(content(" ".join(str(problem).split())))
-            return
-        self._show_rows()
+    def rows_found(self, problem: str) -> None:
+        """Show what the view asked for, and what is wrong with it."""
+        self._show_rows(problem)
 
-    def _show_rows(self) -> None:
-        rows = self.query_one(RowList)
+    def _show_rows(self, problem: str = "") -> None:
         cursor = 0
-        if self._wanted_row is not None and self._wanted_row in self.order:
-            cursor = self.order.index(self._wanted_row)
-        self._wanted_row = None
-        rows.show(len(self.order), self._cells, cursor=cursor)
+        if self._row_wanted is not None and self._row_wanted in self.order:
+            cursor = self.order.index(self._row_wanted)
+            self._row_wanted = None
+        self.query_one(RowList).show(len(self.order), self._cells, cursor=cursor)
         self._show_count()
-        self._show_heads()
+        self._show_heads(problem)
+
+    def _go_to_wanted(self) -> None:
+        number, self._row_wanted = self._row_wanted, None
+        if number is not None:
+            self.query_one(RowList).move_to(self.order.index(number))
 
     def _show_count(self) -> None:
-        if self.book is None:
+        if self.file is None:
             return
-        found, count = len(self.order), self.book.count
-        text = _("{count:,} rows") if found == count else _("{found:,} of {count:,} rows")
+        found, count = len(self.order), self.file.rows.count
+        text = _("{count:,} rows") if self.view.is_whole else _("{found:,} of {count:,} rows")
+        if not self.file.rows.complete:
+            text = _("{count:,} rows so far …")
         self.query_one("#data-count", Static).update(content(text.format(found=found, count=count)))
 
-    def _show_heads(self) -> None:
-        columns = self._table_columns()
-        cells = head_cells(columns, self.view.sort if not self.view.is_whole else "", descending=self.view.descending)
-        self.query_one("#data-head", Static).update(content(lay_out(cells)))
+    def _show_heads(self, problem: str = "") -> None:
+        head = self.query_one("#data-head", Static)
+        head.set_class(bool(problem), "-problem")
+        sort = "" if self.view.sort == "number" and not self.view.descending else self.view.sort
+        cells = head_cells(self._table_columns(), sort, descending=self.view.descending)
+        head.update(content(" ".join(problem.split()) if problem else lay_out(cells)))
 
     def on_resize(self, event: Resize) -> None:
         """Other columns may have room now."""
@@ -174,21 +165,22 @@ class DatasetPane(ReadingPane):
 
     def _table_columns(self) -> tuple[Column, ...]:
         width = self.query_one(RowList).scrollable_content_region.width
-        return columns_for(self.book.columns, self.book.count, width) if self.book else ()
+        return columns_for(self.file.rows.columns, self.file.rows.count, width) if self.file else ()
 
     def _cells(self, index: int) -> Cells:
-        assert self.book is not None
-        row = self.book.row(self.order[index])
-        return row_cells(row, self._table_columns(), poem_length(row) if isinstance(row, Row) else 0)
+        row = self._row(self.order[index])
+        return () if row is None else row_cells(row, self._table_columns())
+
+    def _row(self, number: int | None) -> Row | BadRow | None:
+        return None if number is None or self.file is None else self.file.rows.row(number)
 
     @on(RowList.CursorMoved)
     def _show_row(self) -> None:
-        number = self._row_number()
-        nothing = _("No row holds that.") if self.book is not None else ""
-        row = None if number is None or self.book is None else self.book.row(number)
-        self.query_one(RowDetail).show(row, nothing)
+        nothing = _("No row holds that.") if self.file is not None else ""
+        self.query_one(RowDetail).show(self._row(self._number()), nothing)
 
-    def _row_number(self) -> int | None:
+    def _number(self) -> int | None:
+        """The number of the row under the cursor."""
         cursor = self.query_one(RowList).cursor
         return None if cursor is None or cursor >= len(self.order) else self.order[cursor]
 
@@ -196,13 +188,13 @@ class DatasetPane(ReadingPane):
 
     def action_search(self) -> None:
         """Go to the search."""
-        self.screen.set_focus(self.query_one("#search", Input))  # at once: `focus` would wait, and the next key go astray
+        self.screen.set_focus(self.query_one("#search", Input))  # at once: `focus` waits, and the next key goes astray
 
     def action_leave_search(self) -> None:
         """From the search back to the rows; from there, every row again."""
-        search, rows = self.query_one("#search", Input), self.query_one(RowList)
+        search = self.query_one("#search", Input)
         if search.has_focus:
-            self.screen.set_focus(rows)
+            self.screen.set_focus(self.query_one(RowList))
         elif search.value:
             search.value = ""
         else:
@@ -211,64 +203,64 @@ class DatasetPane(ReadingPane):
     @on(Input.Changed, "#search")
     def _search_typed(self, event: Input.Changed) -> None:
         if not event.value.strip():
-            self._wanted_row = self._row_number()
-        self.find(replace(self.view, query=event.value))
+            self._row_wanted = self._number()
+        self.find(replace(self.wanted, query=event.value))
 
     @on(Input.Submitted, "#search")
     def _search_ended(self) -> None:
         self.screen.set_focus(self.query_one(RowList))
 
+    def _set_query(self, query: str) -> None:
+        with self.prevent(Input.Changed):
+            self.query_one("#search", Input).value = query
+
     def action_sort(self) -> None:
         """Ask what to sort by."""
-        if self.book is None:
+        if self.file is None:
             return
-        names = [(name, title) for name, title in _ORDERS if name in _ALWAYS or name in self.book.columns]
-        at = [name for name, _title in names].index(self.view.sort)
-        self.app.push_screen(
-            Choose(_("Sort by"), [_(title) for _name, title in names], at=at), partial(self._sort_chosen, names)
-        )
+        columns = self.file.rows.columns
+        names = [name for name in ORDERS if name in _ALWAYS or name in columns]
+        at = names.index(self.wanted.sort) if self.wanted.sort in names else 0
 
-    def _sort_chosen(self, names: Sequence[tuple[str, str]], choice: int | None) -> None:
-        if choice is not None:
-            self._arrange(replace(self.view, sort=names[choice][0], descending=False))
+        def sort(choice: int | None) -> None:
+            if choice is not None:
+                self._arrange(replace(self.wanted, sort=names[choice], descending=False))
+
+        self.app.push_screen(Choose(_("Sort by"), [_(ORDERS[name]) for name in names], at=at), sort)
 
     def action_reverse(self) -> None:
         """Last first, or first first again."""
-        self._arrange(replace(self.view, descending=not self.view.descending))
+        self._arrange(replace(self.wanted, descending=not self.wanted.descending))
 
     def _arrange(self, view: View) -> None:
-        self._wanted_row = self._row_number()
+        self._row_wanted = self._number()
         self.find(view)
 
     # -- rows by number and text
 
     def find_rows(self, query: str, most: int) -> Iterator[tuple[int, str]]:
-        """Number and text of the first rows that hold it, for the palette."""
-        return iter(())
+        """Number and text of the first rows that hold it, for the palette; none of a file too large for that."""
+        if self.file is not None:
+            for number in first_rows(self.file, query, most):
+                row = self._row(number)
+                text = row.input + row.output if isinstance(row, Row) else row.problem if row else ""
+                yield number, text[:_PALETTE_CHARACTERS]
 
     def go_to_row(self, number: int) -> None:
         """Put the cursor on a row; where the search has left it out, the search ends."""
-        if self.book is None or number in self.order:
-            self._wanted_row = number
-            if self.book is not None:
-                self.query_one(RowList).move_to(self.order.index(number))
-            return
-        self._wanted_row = number
-        with self.prevent(Input.Changed):
-            self.query_one("#search", Input).value = ""
-        self.find(replace(self.view, query=""))
+        self._row_wanted = number
+        if number in self.order:
+            self._go_to_wanted()
+        elif not self.wanted.is_whole:
+            self._set_query("")
+            self.find(replace(self.wanted, query=""))
 
     def action_ask_row(self) -> None:
         """Ask which row to go to."""
-        if self.book is not None:
-            question = Ask(_("Go to row"), placeholder=f"0 – {self.book.count - 1}", check=self._check_row)
+        if self.file is not None:
+            last = self.file.rows.count - 1
+            question = Ask(_("Go to row"), placeholder=f"0 – {last}", check=partial(check_number, last))
             self.app.push_screen(question, lambda answer: self.go_to_row(int(answer)) if answer else None)
-
-    def _check_row(self, answer: str) -> str:
-        count = self.book.count if self.book is not None else 0
-        if answer.isdecimal() and int(answer) < count:
-            return ""
-        return _("A number from 0 to {last}.").format(last=count - 1)
 
     # -- the row under the cursor
 
@@ -281,70 +273,64 @@ class DatasetPane(ReadingPane):
         """Show what the next epoch would make of the row."""
         self.query_one(RowDetail).draw_again()
 
-    # -- files
+    def action_lengths(self) -> None:
+        """Show how long the poems are."""
+        if self.file is not None:
+            self.count_lengths()
 
-    def action_open(self) -> None:
-        """Ask which file to open."""
-        question = AskPath(
-            _("Open a data file"),
-            placeholder=_("JSON, JSONL, CSV or TSV; tab completes"),
-            suggester=PathSuggester(also=(SAMPLE,)),
-            recent=[path for path in self._recent if path != self._path],
-        )
-        self.app.push_screen(question, lambda path: self.open(path.strip()) if path and path.strip() else None)
+    def lengths_counted(self, counts: Sequence[tuple[int, int]]) -> None:
+        """Show them."""
+        from tui.panes.dataset_lengths import Lengths
 
-    def action_use(self) -> None:
-        """Make the profile train on this file."""
-        if self.book is None:
-            return
-        values: dict[str, Any] = {"data.path": self._path}
-        profile = self.workbench.profile_state.profile
-        if self._columns or (profile is not None and profile.data.columns):
-            values["data.columns"] = self._columns
-        self.post_message(messages.SetKeys(values))
-        self.tell(_("The profile trains on {path} now.").format(path=self._path), severity="information")
-
-    def action_export(self) -> None:
-        """Ask where to write the rows that are shown."""
-        if self.book is None or not self.order:
-            self.tell(_("There are no rows to export."), severity="warning")
-            return
-        title = _("Export {count:,} rows").format(count=len(self.order))
-        question = AskPath(title, text=_("A JSONL file with every column, in the order shown."), check=check_target)
-        self.app.push_screen(question, self._export_asked)
-
-    def _export_asked(self, answer: str | None) -> None:
-        if not answer:
-            return
-        path = Path(answer.strip()).expanduser()
-        if path.exists():
-            text = _("{path} exists. Its content would be lost.").format(path=path)
-            question = Confirm(_("Overwrite"), text, yes=_("Overwrite"), danger=True)
-            self.app.push_screen(question, lambda yes: self.export(path) if yes else None)
-        else:
-            self.export(path)
-
-    def rows_written(self, path: Path, rows: int) -> None:
-        """Say so."""
-        self.tell(_("{rows:,} rows written to {path}").format(rows=rows, path=path), severity="information")
+        if self.app.screen is self.screen:
+            self.app.push_screen(Lengths(counts))
 
     # -- the next start
 
     def state(self) -> Mapping[str, Any]:
         """The file, the search, the order, the row, and what was opened before."""
         return {
-            "path": self._path,
-            "columns": dict(self._columns),
-            "recent": list(self._recent),
+            "path": self.path,
+            "columns": dict(self.columns),
+            "recent": list(self.recent),
             "query": self.wanted.query,
             "sort": self.wanted.sort,
             "descending": self.wanted.descending,
-            "row": self._row_number(),
+            "row": self._number() if self._row_wanted is None else self._row_wanted,
             "tokens": self.query_one(RowDetail).with_tokens,
         }
 
     def restore(self, state: Mapping[str, Any]) -> None:
-        """Take up the search, the order and the row, where it is the same file."""
-        recent = state.get("recent")
-        self._recent = [path for path in recent if isinstance(path, str)][:_RECENT_KEPT] if isinstance(recent, list) else []
+        """Take up what was opened before and, where the same file is open, the search, the order and the row."""
+        recent, columns = state.get("recent"), state.get("columns")
+        if isinstance(recent, list):
+            self.recent = list(dict.fromkeys([*self.recent, *filter(_is_text, recent)]))
         self.query_one(RowDetail).show_tokens(state.get("tokens") is True)
+        if state.get("path") != self.path:
+            return
+        if isinstance(columns, dict) and columns and all(map(_is_text, (*columns, *columns.values()))):
+            self.open(self.path, columns=columns)
+        query, sort, row = state.get("query"), state.get("sort"), state.get("row")
+        view = View(
+            query if isinstance(query, str) else "",
+            sort if isinstance(sort, str) and sort in ORDERS else "number",
+            state.get("descending") is True,
+        )
+        if isinstance(row, int):
+            self._row_wanted = row
+        self._set_query(view.query)
+        if not view.is_whole:
+            self.find(view)
+        elif self.file is not None and self._row_wanted is not None and self._row_wanted in self.order:
+            self._go_to_wanted()
+
+
+def _is_text(value: object) -> bool:
+    return isinstance(value, str)
+
+
+def check_number(last: int, answer: str) -> str:
+    """What is wrong with a row's number; nothing where there is such a row."""
+    if answer.strip().isdecimal() and int(answer) <= last:
+        return ""
+    return _("A number from 0 to {last}.").format(last=last)

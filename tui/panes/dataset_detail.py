@@ -109,9 +109,7 @@ class RowDetail(VerticalScroll):
 
         try:
             system, seed = profile.data.system_prompt, profile.train.seed
-            example = make_example(
-                self._row, profile.data.tasks, system_prompt=system, seed=seed, epoch=self._draw
-            )
+            example = make_example(self._row, profile.data.tasks, system_prompt=system, seed=seed, epoch=self._draw)
         except PoemError as error:
             return content(str(error), "$text-error")
         return example_content(example, self._draw)

@@ -58,6 +58,8 @@ def example_content(example: Example, draw: int) -> Content:
         (_("output"), example.output, "bold $text-success"),
     )
     lines = [
-        Content.assemble(content(name, "$text-muted"), "  ", content(text, style)) for name, text, style in texts if text
+        Content.assemble(content(name, "$text-muted"), "  ", content(text, style))
+        for name, text, style in texts
+        if text
     ]
     return Content("\n").join([content(head, "bold $text-primary"), *lines])

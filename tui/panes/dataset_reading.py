@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from threading import Lock
+from typing import TYPE_CHECKING
 
 from textual import on, work
 from textual.message import Message
@@ -12,7 +15,13 @@ from textual.worker import get_current_worker
 
 from core.errors import PoemError
 from tui.pane import Pane
-from tui.panes.dataset_book import Book, open_book
+
+if TYPE_CHECKING:
+    from core.data.browse import Rows
+    from core.data.search import Finder
+
+_TELL_S = 0.25
+"""What grows is told no more often than this."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +31,7 @@ class View:
     query: str = ""
     """As it was typed; blank: every row."""
     sort: str = "number"
-    """What they are sorted by."""
+    """What they are sorted by: number, length, text or a column."""
     descending: bool = False
     """Whether the last come first."""
 
@@ -32,99 +41,259 @@ class View:
         return not self.query.strip() and self.sort == "number" and not self.descending
 
 
+@dataclass(frozen=True, slots=True)
+class OpenFile:
+    """A file that is open."""
+
+    rows: Rows
+    """Its rows, of which some may still be coming."""
+    finder: Finder
+    """What searches them; one thread at a time."""
+    lock: Lock
+    """Held by the thread that does."""
+
+
+@dataclass(frozen=True, slots=True)
+class Unreadable:
+    """A file that can't be opened."""
+
+    problem: PoemError
+    """Why."""
+    examples: Mapping[str, str]
+    """Where only the columns are the matter: each with something that it holds. Else empty."""
+
+
 class ReadingPane(Pane):
     """A pane with a data file; what it does with it, a subclass says in the methods that do nothing here."""
 
     @dataclass
     class Opened(Message):
-        """The file is open, or can't be."""
+        """A file is open, or can't be."""
 
         serial: int
-        result: Book | PoemError
+        result: OpenFile | Unreadable
+
+    @dataclass
+    class Grown(Message):
+        """Further rows are known."""
+
+        serial: int
+
+        def can_replace(self, message: Message) -> bool:
+            """The last of several says it all."""
+            return isinstance(message, ReadingPane.Grown)
 
     @dataclass
     class Found(Message):
-        """The rows of a view were found, or it asks for what can't be."""
+        """Rows of a view, perhaps not all of them yet."""
 
         serial: int
         view: View
-        result: Sequence[int] | PoemError
+        order: Sequence[int]
+        problem: str
+
+    @dataclass
+    class Counted(Message):
+        """How many rows of the view have each length."""
+
+        counts: Sequence[tuple[int, int]]
 
     @dataclass
     class Exported(Message):
-        """Rows were written."""
+        """Rows were written, or couldn't be."""
 
         path: Path
-        rows: int
+        result: int | PoemError
 
     def __init__(self, *, id: str) -> None:
         """No file yet."""
         super().__init__(id=id)
-        self.book: Book | None = None
+        self.file: OpenFile | None = None
         self.view = View()
+        """What is shown."""
+        self.wanted = View()
+        """What has been asked for last."""
         self.order: Sequence[int] = ()
         """Numbers of the rows of the view, in its order."""
         self._opening = self._finding = 0
 
-    def file_opened(self, book: Book) -> None:
-        """The file is open; its rows may still be coming."""
+    def file_opened(self) -> None:
+        """The file is open."""
 
-    def file_failed(self, problem: PoemError) -> None:
+    def file_failed(self, failure: Unreadable) -> None:
         """The file can't be read."""
 
-    def rows_found(self, problem: PoemError | None) -> None:
-        """`order` is what `view` asked for; where that has a problem, it is what it was."""
+    def rows_came(self) -> None:
+        """Further rows of the file are known, or that these are all."""
 
-    def rows_written(self, path: Path, rows: int) -> None:
-        """An export is on the disk."""
+    def rows_found(self, problem: str) -> None:
+        """`order` is what `view` asks for, so far; a part of the query may mean nothing yet."""
 
     def read_file(self, path: str, columns: Mapping[str, str] | None) -> None:
         """Open a file; what was open is let go."""
         self._opening += 1
         self._finding += 1
-        self.book, self.order = None, ()
+        self.file, self.order = None, ()
         self._open(self._opening, path, columns)
 
     @work(thread=True, exclusive=True, group="open", exit_on_error=False)
     def _open(self, serial: int, path: str, columns: Mapping[str, str] | None) -> None:
+        from core.data.browse import open_rows
+        from core.data.search import SORTABLE_ROWS, Finder, Query
+
+        worker = get_current_worker()
         try:
-            result: Book | PoemError = open_book(path, columns)
+            rows = open_rows(path, columns)
         except PoemError as error:
-            result = error
-        if not get_current_worker().is_cancelled:
-            self.post_message(self.Opened(serial, result))
+            self.post_message(self.Opened(serial, Unreadable(error, _examples(path, columns))))
+            return
+        file = OpenFile(rows, Finder(rows), Lock())
+        self.post_message(self.Opened(serial, file))
+        self._index(serial, rows, lambda: not worker.is_cancelled)
+        if rows.count <= SORTABLE_ROWS:  # so that the first key of a search is as quick as the second
+            with file.lock:
+                for _piece in file.finder.search(Query(), lambda: not worker.is_cancelled):
+                    pass
+
+    def _index(self, serial: int, rows: Rows, go_on: Callable[[], bool]) -> None:
+        if rows.complete:
+            return
+        told_s = time.monotonic()
+
+        def tell() -> bool:
+            nonlocal told_s
+            if time.monotonic() - told_s >= _TELL_S:
+                told_s = time.monotonic()
+                self.post_message(self.Grown(serial))
+            return go_on()
+
+        rows.index(tell)
+        self.post_message(self.Grown(serial))
 
     @on(Opened)
     def _opened(self, event: Opened) -> None:
         if event.serial != self._opening:
             return
-        if isinstance(event.result, PoemError):
+        if isinstance(event.result, Unreadable):
             self.file_failed(event.result)
             return
-        self.book = event.result
-        self.file_opened(event.result)
+        self.file = event.result
+        self.file_opened()
+
+    @on(Grown)
+    def _grown(self, event: Grown) -> None:
+        if event.serial == self._opening and self.file is not None:
+            self.rows_came()
 
     def find(self, view: View) -> None:
         """Find the rows of another view."""
-        if self.book is not None:
+        self.wanted = view
+        if self.file is not None:
             self._finding += 1
-            self._find(self._finding, self.book, view)
+            self._find(self._finding, self.file, view)
 
     @work(thread=True, exclusive=True, group="find", exit_on_error=False)
-    def _find(self, serial: int, book: Book, view: View) -> None:
-        try:
-            result: Sequence[int] | PoemError = book.search(view.query)
-        except PoemError as error:
-            result = error
-        if not get_current_worker().is_cancelled:
-            self.post_message(self.Found(serial, view, result))
+    def _find(self, serial: int, file: OpenFile, view: View) -> None:
+        worker = get_current_worker()
+        told_s = time.monotonic()
+        with file.lock:  # whoever had it was cancelled, and lets go soon
+            for order, problem, done in found(file, view, lambda: not worker.is_cancelled):
+                if worker.is_cancelled:
+                    return
+                if done or time.monotonic() - told_s >= _TELL_S:
+                    told_s = time.monotonic()
+                    self.post_message(self.Found(serial, view, order if done else order[:], problem))
 
     @on(Found)
     def _rows_found(self, event: Found) -> None:
-        if event.serial != self._finding:
+        if event.serial == self._finding:
+            self.view, self.order = event.view, event.order
+            self.rows_found(event.problem)
+
+    def lengths_counted(self, counts: Sequence[tuple[int, int]]) -> None:
+        """The lengths of the rows of the view: (length, rows), ascending."""
+
+    @work(thread=True, exclusive=True, group="find", exit_on_error=False)
+    def count_lengths(self) -> None:
+        """Count how long the rows of the view are."""
+        file, order = self.file, self.order
+        if file is not None:
+            with file.lock:
+                lengths = file.finder.lengths(order)
+            self.post_message(self.Counted(tuple((length, count) for length, _same, count in lengths)))
+
+    @on(Counted)
+    def _counted(self, event: Counted) -> None:
+        self.lengths_counted(event.counts)
+
+    @work(thread=True, exit_on_error=False)
+    def export(self, path: Path, *, overwrite: bool) -> None:
+        """Write the rows of the view to a JSONL file."""
+        from core.data.browse import export_rows
+
+        file, order = self.file, self.order
+        if file is None:
             return
-        if isinstance(event.result, PoemError):
-            self.rows_found(event.result)
-        else:
-            self.view, self.order = event.view, event.result
-            self.rows_found(None)
+        try:
+            result: int | PoemError = export_rows(file.rows, list(order), path, overwrite=overwrite)
+        except PoemError as error:
+            result = error
+        self.post_message(self.Exported(path, result))
+
+
+def first_rows(file: OpenFile, query: str, most: int) -> Iterator[int]:
+    """Numbers of the first rows that hold the words of a query, at once: none of a large or busy file."""
+    from core.data.search import SORTABLE_ROWS, parse_query
+
+    number = int(query) if query.isdecimal() else -1
+    if 0 <= number < file.rows.count:
+        yield number
+    wanted = parse_query(query, file.rows.columns)
+    if wanted.finds_all or file.rows.count > SORTABLE_ROWS or not file.lock.acquire(blocking=False):
+        return
+    try:
+        for order in file.finder.search(wanted, lambda: True):
+            if len(order) >= most:
+                break
+        yield from order[:most]
+    finally:
+        file.lock.release()
+
+
+def found(file: OpenFile, view: View, go_on: Callable[[], bool]) -> Iterator[tuple[Sequence[int], str, bool]]:
+    """What a view shows of a file: growing pieces, what is wrong with the query, and whether that is all."""
+    from core.data.search import parse_query
+
+    rows = file.rows
+    query = parse_query(view.query, rows.columns)
+    order: Sequence[int] = range(rows.count)
+    if not query.finds_all:
+        for order in file.finder.search(query, go_on):
+            if view.sort == "number" and not view.descending:
+                yield order, query.problem, False
+    problem = query.problem
+    if view.sort == "number":
+        order = order[::-1] if view.descending else order
+    elif go_on():
+        by = view.sort if view.sort != "text" else "input" if "input" in rows.mapping else "output"
+        try:
+            order = file.finder.sort(order, by, backwards=view.descending)
+        except PoemError as error:
+            problem = str(error)
+    yield order, problem, True
+
+
+def _examples(path: str, columns: Mapping[str, str] | None) -> Mapping[str, str]:
+    """The columns of a file, where they are why it can't be opened; else none."""
+    from core.data.column_examples import column_examples
+    from core.data.columns import choose_columns
+
+    try:
+        examples = column_examples(path)
+    except PoemError:
+        return {}
+    try:
+        choose_columns(tuple(examples), columns, Path(path), text_columns=())
+    except PoemError:
+        return examples
+    return {}

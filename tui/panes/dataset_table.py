@@ -69,25 +69,28 @@ def head_cells(columns: Sequence[Column], sorted_by: str, *, descending: bool) -
     )
 
 
-def row_cells(row: Row | BadRow, columns: Sequence[Column], length: int) -> Cells:
+def row_cells(row: Row | BadRow, columns: Sequence[Column]) -> Cells:
     """What a row has in the columns; one that can't be used has its problem in the place of all but its number.
 
     Args:
         row: the row.
-        columns: see `columns_for`.
-        length: how long its poem is, in characters.
+        columns: see `columns_for`; none while there is no room.
     """
+    if not columns:
+        return ()
     number = columns[0]
     first = (str(row.number).rjust(number.cells), number.cells, "muted")
     if isinstance(row, BadRow):
         return first, (row.problem, sum(column.cells + 1 for column in columns[1:]), "problem")
-    return first, *_row_cells(row, columns[1:], length)
+    return first, *_row_cells(row, columns[1:])
 
 
-def _row_cells(row: Row, columns: Sequence[Column], length: int) -> Iterator[tuple[str, int, str]]:
+def _row_cells(row: Row, columns: Sequence[Column]) -> Iterator[tuple[str, int, str]]:
+    from core.data.search import length_of
+
     for column in columns:
         if column.name == "length":
-            yield str(length).rjust(column.cells), column.cells, "muted"
+            yield str(length_of(row)).rjust(column.cells), column.cells, "muted"
         elif column.name == "text":
             yield row.input[: column.cells] + row.output[: column.cells], column.cells, ""
         else:

@@ -1,0 +1,50 @@
+"""How two profiles' texts differ, line by line, and their values key by key."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from core.profile.document import profile_to_dict
+from core.profile.schema import Profile
+
+Kind = Literal["same", "added", "removed", "gap"]
+_KINDS: Mapping[str, Kind] = {"+": "added", "-": "removed", "@": "gap", " ": "same"}
+
+
+@dataclass(frozen=True, slots=True)
+class DiffLine:
+    """A line of a difference."""
+
+    kind: Kind
+    """Whether both have it, only the later one, only the earlier one; or lines that both have are left out here."""
+    text: str
+    """The line; untrusted."""
+
+
+def difference(before: str, after: str, *, around: int = 2) -> tuple[DiffLine, ...]:
+    """What became of a text: changed lines and `around` lines on either side; empty where they are the same."""
+    lines = list(difflib.unified_diff(before.splitlines(), after.splitlines(), n=around, lineterm=""))[2:]
+    kinds: dict[str, Literal["same", "added", "removed", "gap"]] = {
+        "+": "added",
+        "-": "removed",
+        "@": "gap",
+        " ": "same",
+    }
+    return tuple(DiffLine(kinds[line[0]], "" if line[0] == "@" else line[1:]) for line in lines if line)
+
+
+def differing_keys(profiles: Sequence[Profile]) -> Iterator[tuple[str, tuple[Any, ...]]]:
+    """Each key in which profiles differ, with the value of each of them."""
+    tables = [profile_to_dict(profile) for profile in profiles]
+    for table, fields in tables[0].items() if tables else ():
+        for field in fields:
+            values = tuple(_value(one, table, field) for one in tables)
+            if any(value != values[0] for value in values):
+                yield f"{table}.{field}", values
+
+
+def _value(tables: Mapping[str, Mapping[str, Any]], table: str, field: str) -> Any:
+    return tables[table][field]
