@@ -73,11 +73,11 @@ def _candidates(text: str, table: str, line: str) -> list[str]:
     end = "\r\n" if "\r\n" in text else "\n"
     lines = text.split(end)
     places = find_lines(text)
-    known = [number for path, number in places.items() if path[:1] == (table,)]
+    known = sorted({number for path, number in places.items() if path[:1] == (table,) and len(path) <= 2}, reverse=True)
     found = []
     if known:
-        last = max(known)
-        found = [[*lines[:at], line, *lines[at:]] for at in range(last, min(len(lines), last + 200) + 1)]
+        last = known[0]
+        found = [[*lines[:at], line, *lines[at:]] for one in known for at in range(one, min(len(lines), one + 40) + 1)]
         dotted = f"{table}.{line}"
         found += [[*lines[:at], dotted, *lines[at:]] for at in (last, 0)]
     body = text.rstrip()
