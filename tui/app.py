@@ -36,7 +36,6 @@ from tui.workbench import RunSeen, Workbench
 
 if TYPE_CHECKING:
     from core.client import ModelClient, ModelState
-
     from core.device_memory import DeviceMemory, MemoryMeter
     from tui.follow import Follower
 

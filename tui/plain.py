@@ -23,6 +23,13 @@ def content(text: str, style: str = "") -> Content:
     return Content.styled(shown, style)
 
 
+def one_for_one(text: str) -> str:
+    """The text with each character that can't be shown replaced by one that can: for an editor, where columns count."""
+    if text.isprintable():
+        return text
+    return "".join(char if char.isprintable() or char == "\t" else plain(char)[0].replace("\\", "�") for char in text)
+
+
 def fit(text: str, cells: int) -> str:
     """The text on one line of exactly `cells` terminal cells: padded, or cut with an ellipsis."""
     shown = plain(text[: 4 * cells])  # combining characters take no cell, so a few more than fit

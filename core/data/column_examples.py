@@ -39,7 +39,8 @@ def column_examples(path: str) -> dict[str, str]:
 
 
 def _values(path: Path) -> Iterable[object]:
-    if suffix_format(path) != "jsonl" or path.stat().st_size < _LARGE_BYTES:
+    large = path.is_file() and path.stat().st_size >= _LARGE_BYTES
+    if not large or suffix_format(path) != "jsonl":
         yield from read_records(read_text_file(path).text, path).values
         return
     with open(path, encoding="utf-8", errors="surrogateescape") as file:

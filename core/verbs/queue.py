@@ -64,21 +64,6 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def cancel_unattended(run: RunDirectory) -> None:
-    """Take a run whose process is gone out of the queue, and write down that it is stopped."""
-    from core.runs import queue
-    from core.runs.checkpoints import checkpoints
-    from core.runs.event_log import EventLog
-    from core.runs.events import RunStopped
-    from core.runs.lock import lock_run
-
-    with lock_run(run):
-        queue.leave(run)
-        found = checkpoints(run)
-        with EventLog(run.events_path) as log:
-            log.append(RunStopped(step=found[-1].step if found else 0, reason="stop"), sync=True)
-
-
 def _find(wanted: str, runs_dir: Path) -> RunDirectory:
     """A waiting run, wherever it is kept, by its id or a beginning of it; else as for every verb."""
     from core.runs import queue
@@ -93,6 +78,7 @@ def _find(wanted: str, runs_dir: Path) -> RunDirectory:
 def _cancel(run: RunDirectory) -> None:
     from core.runs import queue
     from core.runs.control import ask, await_answer
+    from core.runs.ending import cancel_unattended
     from core.runs.lock import is_locked
 
     if all(entry.path != queue.place_of(run) for entry in queue.waiting()):

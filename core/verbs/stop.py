@@ -32,22 +32,14 @@ def add(subparsers: Any) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Ask it to end and wait: exit 0 when it is over, 1 when it still is at work."""
-    from core.runs.control import ask, signal_stop
     from core.runs.directory import find_run
+    from core.runs.ending import ask_to_end
     from core.runs.lock import is_locked
-    from core.runs.storage import DiskFull
     from core.runs.view import view_run
     from core.runs.wording import status_words
-    from core.verbs.queue import cancel_unattended
 
     found = find_run(Path(args.runs_dir).expanduser(), args.wanted_run)
-    if not is_locked(found) and view_run(found).status == "queued":
-        cancel_unattended(found)
-    else:
-        try:
-            ask(found, "stop-now" if args.now else "stop")
-        except DiskFull:
-            signal_stop(found, now=args.now)
+    ask_to_end(found, now=args.now)
     until_s = time.monotonic() + args.timeout
     while is_locked(found) and time.monotonic() < until_s:
         time.sleep(_POLL_S)

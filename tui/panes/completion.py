@@ -5,7 +5,7 @@ The model is in a process of its own; this pane asks it, shows what it says and 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import AsyncGenerator, Mapping
 from contextlib import aclosing
 from typing import TYPE_CHECKING, Any, ClassVar, cast
 
@@ -32,10 +32,12 @@ from tui.widgets.row_list import Cells
 from tui.wording import short_id
 
 if TYPE_CHECKING:
+    from core.client import Written
     from tui.app import PoemApp
 
 _PAINT_S = 0.1
 _ENTRIES_HELD = 200
+_ONE_LINE = ("complete-head", "complete-status")
 _TOLD_FIRST = ("writer", "base", "sampling", "seed", "copy", "save", "earlier", "poems", "field")
 
 
@@ -108,7 +110,7 @@ class CompletionPane(ChoosingPane):
         if self._said.get(widget) != text:
             self._said[widget] = text
             found = self.query_one(f"#{widget}", Static)
-            found.update(content(text))
+            found.update(content(text), layout=widget not in _ONE_LINE)
             found.set_class(bool(text), "-some")
 
     def settings_changed(self) -> None:
@@ -207,7 +209,8 @@ class CompletionPane(ChoosingPane):
         try:
             request = await make_request(self.workbench, self.wish, text)
             self._began(self.wish.run, request.text, request.with_base, request.count, request.seed)
-            async with aclosing(self.workbench.model.complete(request)) as snapshots:
+            stream = cast("AsyncGenerator[Written, None]", self.workbench.model.complete(request))
+            async with aclosing(stream) as snapshots:  # leaving it cancels
                 async for written in snapshots:
                     self._entries[0] = with_written(self._entries[0], written)
                     self._paint_soon()
@@ -317,7 +320,7 @@ class CompletionPane(ChoosingPane):
         """Take up such a state; it comes from a file and may be anything."""
         self.wish = wish_of(state)
         text, path = state.get("text"), state.get("save_path")
-        self.query_one(FirstLines).value = text if isinstance(text, str) else ""
+        self.query_one(FirstLines).put(text if isinstance(text, str) else "")
         if isinstance(path, str) and path:
             self.offer_path(path)
         self._entries = list(from_state(state.get("history")))

@@ -52,14 +52,18 @@ class FirstLines(Input):
         event.prevent_default()
         event.stop()
         room = _MOST_CHARACTERS - len(self.value) + len(self.selected_text)
-        line = "".join(part.strip() for part in event.text[: 2 * _MOST_CHARACTERS].splitlines())[:room]
-        self.replace(line, *self.selection)
+        line = "".join(part.strip() for part in event.text[: 2 * _MOST_CHARACTERS].splitlines())
+        self.replace(_typable(line)[:room], *self.selection)
+
+    def put(self, text: str) -> None:
+        """Show another text, the cursor behind it."""
+        self.value = _typable(text)[:_MOST_CHARACTERS]
+        self.cursor_position = len(self.value)
 
     def recall(self, lines: Iterable[str], back: int) -> None:
         """Show the line so many further back (negative: forward), `lines` being the newest first."""
-        self._recalled = self._recall.move(lines, self.value, back)
-        self.value = self._recalled
-        self.cursor_position = len(self.value)
+        self.put(self._recall.move(lines, self.value, back))
+        self._recalled = self.value
 
     @on(Input.Changed)
     def _text_changed(self, event: Input.Changed) -> None:
@@ -87,6 +91,11 @@ class FirstLines(Input):
             self.conversion = event.conversion
         else:
             event.stop()
+
+
+def _typable(text: str) -> str:
+    """The text without what nobody types: controls, and what turns the direction of writing."""
+    return "".join(character for character in text if character.isprintable() or character == "\u3000")
 
 
 class EarlierList(RowList):

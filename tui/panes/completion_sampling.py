@@ -30,6 +30,7 @@ ORDER = (
     "seed",
 )
 _GAP = "  "
+_FINE_STEP = 0.05
 _SELECTED = "bold $block-cursor-foreground on $block-cursor-background"
 
 
@@ -138,7 +139,7 @@ class SamplingStrip(Static, can_focus=True):
             lines[-1].append(
                 Content.styled(f"{setting.key}{gap}{setting.value}", _SELECTED)
                 if selected
-                else Content.assemble((setting.key, "$text-muted"), gap, setting.value)
+                else Content.assemble(setting.key, gap, (setting.value, "bold $foreground"))
             )
             used += cells + len(_GAP)
         painted = Content("\n").join(Content(_GAP).join(line) for line in lines)
@@ -172,10 +173,18 @@ class SamplingStrip(Static, can_focus=True):
 
 
 def next_value(key: str, value: float, direction: int) -> float:
-    """The value a step up (1) or down (-1), within its range."""
+    """The value a step up (1) or down (-1), within its range: a seed by one, odds and penalties by 0.05."""
     from core.profile.edit import step_value
+    from core.profile.reference import KEYS
 
-    return step_value(f"generation.{key}", value, direction)
+    known = KEYS[f"generation.{key}"]
+    step: float = _FINE_STEP if known.kind == "number" else 1
+    if known.kind != "number" and key != "seed":
+        stepped: float = step_value(known, value, direction)
+        return stepped
+    assert known.low is not None and known.high is not None
+    wanted = min(round(value + direction * step, 10), type(value)(known.high))
+    return value if known.low_open and wanted <= known.low else max(wanted, type(value)(known.low))
 
 
 def value_of(key: str, typed: str) -> float:

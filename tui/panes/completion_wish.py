@@ -59,7 +59,6 @@ async def make_request(bench: Workbench, wish: Wish, text: str) -> CompletionReq
         PoemError: there is no such run.
     """
     from core.client import CompletionRequest
-
     from core.profile.schema import GenerationKeys
 
     if wish.convert:

@@ -15,7 +15,6 @@ from tui.workbench import RunSeen
 
 if TYPE_CHECKING:
     from core.client import ModelState
-
     from core.data.script import Conversion
 
 _AT_WORK = ("starting", "running", "paused")

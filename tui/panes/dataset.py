@@ -61,6 +61,10 @@ class DatasetPane(FilePane):
         Binding("x", "tokens", N_("Tokens"), id="data.tokens"),
         Binding("n", "draw", N_("What another epoch makes of the row"), id="data.draw", show=False),
         Binding("h", "lengths", N_("Lengths of the poems"), id="data.lengths", show=False),
+        Binding("e", "export", N_("Export"), id="data.export"),
+        Binding("o", "open", N_("Open"), id="data.open"),
+        Binding("p", "use", N_("Train on this file"), id="data.use", show=False),
+        Binding("m", "map", N_("Say what the columns are"), id="data.map", show=False),
         Binding("escape", "leave_search", N_("Leave the search, then show every row"), id="data.leave", show=False),
     ]
 

@@ -11,11 +11,10 @@ from pathlib import Path
 from typing import Any
 
 from textual import on
-from textual.binding import Binding
 from textual.widgets import Static
 
 from core.data.rows import SAMPLE
-from core.i18n import N_, _
+from core.i18n import _
 from tui import messages
 from tui.panes.dataset_columns import MapColumns
 from tui.panes.dataset_reading import ReadingPane, Unreadable
@@ -29,13 +28,6 @@ _RECENT_KEPT = 8
 
 class FilePane(ReadingPane):
     """A pane with a data file that a person chooses."""
-
-    BINDINGS = [
-        Binding("e", "export", N_("Export"), id="data.export"),
-        Binding("o", "open", N_("Open"), id="data.open"),
-        Binding("p", "use", N_("Train on this file"), id="data.use", show=False),
-        Binding("m", "map", N_("Say what the columns are"), id="data.map", show=False),
-    ]
 
     def __init__(self, path: str, *, id: str) -> None:
         """A pane that will open `path`."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
+from rich.cells import cell_len
 from textual.content import Content
 
 from core.data.recipe import Example
@@ -13,6 +14,7 @@ from core.i18n import _
 from tui.plain import content
 
 _SENTENCE = re.compile(r"[^。！？；\n]*[。！？；]+[」』”’）]*|[^。！？；\n]+")
+_SHORT_CELLS = 24
 _NAMED_APART = ("title", "author")
 
 
@@ -31,13 +33,18 @@ def poem_content(row: Row) -> Content:
     if row.input.strip():
         parts.append(content("\n".join(verse_lines(row.input)), "bold"))
     parts.append(content("\n".join(verse_lines(row.output))))
-    facts = [content(_("row {number}").format(number=row.number))]
-    facts += [
-        content(f"{name}: {value}")
-        for name, value in (*row.extra.items(), ("instruction", row.instruction))
-        if value and name not in _NAMED_APART
-    ]
-    return Content("\n").join([*parts, Content("\n").join(facts).stylize("$text-muted")])
+    facts = [_("row {number}").format(number=row.number)]
+    facts += [_labelled(name, value) for name, value in row.extra.items() if value and name not in _NAMED_APART]
+    facts += [_labelled("instruction", row.instruction)] if row.instruction else []
+    short = [fact for fact in facts if cell_len(fact[:_SHORT_CELLS]) < _SHORT_CELLS]
+    parts.append(content("  ".join(short), "$text-muted"))
+    parts += [content(fact, "$text-muted") for fact in facts if fact not in short]
+    return Content("\n").join(parts)
+
+
+def _labelled(name: str, value: str) -> str:
+    # A space before Chinese text would be the only place where the line could be broken.
+    return f"{name}: {value}" if value[:1].isascii() else f"{name}：{value}"
 
 
 def bad_row_content(row: BadRow) -> Content:
@@ -58,7 +65,7 @@ def example_content(example: Example, draw: int) -> Content:
         (_("output"), example.output, "bold $text-success"),
     )
     lines = [
-        Content.assemble(content(name, "$text-muted"), "  ", content(text, style))
+        Content.assemble(content(name + ("  " if text[:1].isascii() else "："), "$text-muted"), content(text, style))
         for name, text, style in texts
         if text
     ]

@@ -14,6 +14,7 @@ from tui.widgets.row_list import Cells
 _MARK_CELLS = 2
 _LEAST_TEXT_CELLS = 12
 _LENGTH_CELLS = 4
+_ROOMY_CELLS, _WIDE_CELLS = 62, 84
 _FIGURES = ("number", "length")
 _UP, _DOWN = "↑", "↓"
 
@@ -42,13 +43,13 @@ def columns_for(names: Sequence[str], count: int, width: int) -> tuple[Column, .
     length = Column("length", _("len"), _LENGTH_CELLS)
     text = Column("text", _("text"), _LEAST_TEXT_CELLS)
     chosen = [number, length, text]
-    roomy = width >= 84
-    for column, at in (
-        (Column("author", _("author"), 8 if width >= 60 else 6), 1),
-        (Column("title", _("title"), 22 if roomy else 16 if width >= 60 else 12), 2),
-        (Column("form", _("form"), 4), 3),
+    title_cells = 22 if width >= _WIDE_CELLS else 16 if width >= _ROOMY_CELLS else 12
+    for column, at, least_width in (
+        (Column("author", _("author"), 8 if width >= _ROOMY_CELLS else 6), 1, 0),
+        (Column("title", _("title"), title_cells), 2, 0),
+        (Column("form", _("form"), 4), 3, _ROOMY_CELLS),
     ):
-        if column.name in names and _cells(chosen) + column.cells < width:
+        if width >= least_width and column.name in names and _cells(chosen) + column.cells < width:
             chosen.insert(min(at, len(chosen) - 2), column)
     left = max(0, width - _cells(chosen))
     chosen[-1] = Column("text", text.title, _LEAST_TEXT_CELLS + left)

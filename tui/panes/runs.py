@@ -1,173 +1,352 @@
-"""The Runs pane: every run of the runs directory, newest first, and what the one under the cursor did last.
+"""The Runs pane: every run of the runs directory in a table, the one under the cursor in words, several compared.
 
-It only reads what runs write to the disk, so closing the app, or losing the terminal, never touches a run.
+What runs there are comes from the workbench. The table, the details and the comparison are laid out in modules beside
+this one; what is done to a run is in `runs_acting`.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import ClassVar
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from textual import on, work
 from textual.app import ComposeResult
-from textual.containers import Container, VerticalScroll
+from textual.binding import Binding
+from textual.containers import Container, Horizontal, Vertical, VerticalScroll
 from textual.content import Content
+from textual.events import Resize
 from textual.message import Message
-from textual.widgets import Static
+from textual.widgets import Input, Static
 from textual.worker import get_current_worker
 
 from core.errors import PoemError
 from core.i18n import N_, _
-from core.runs import events
-from core.runs.directory import RunDirectory, list_runs
-from core.runs.event_log import read_events
-from core.runs.lock import is_locked
-from core.runs.storage import check_private
-from core.runs.view import RunView, fold_all, judged_by_lock
-from core.runs.wording import loss_words, sentence, status_words
-from tui.pane import Pane
+from core.runs.directory import RunDirectory
+from tui.panes.runs_acting import ActingPane
+from tui.panes.runs_table import MOST_MARKED, ORDERS, Listed, Table, Wanted, fit_table, list_runs_wanted
 from tui.plain import content
+from tui.widgets.dialogs import Choose
 from tui.widgets.row_list import Cells, RowList, lay_out
+from tui.workbench import RunSeen
 
-_REFRESH_S = 0.5
-_EVENTS_SHOWN = 8
-_SAMPLES_SHOWN = 3
-_WIDTHS = (32, 12, 11, 17)
+if TYPE_CHECKING:
+    from core.runs.facts import OnDisk, Origin
 
-
-@dataclass(frozen=True, slots=True)
-class RunSeen:
-    """A run at one moment."""
-
-    view: RunView
-    """What its events say."""
-    status: str = ""
-    """Its status in words, as its lock has it too: "died" is no end, as the worker may be about to start."""
-    tail: tuple[events.Event, ...] = ()
-    """Its last events, oldest first; samples left out."""
-    offset: int = 0
-    """Bytes of its events file that are read."""
-    problem: str = ""
-    """Why it can't be read; "" where it can."""
+_QUEUE_S = 2.0
 
 
-class RunsPane(Pane):
-    """The list of runs and the details of one."""
+class RunsPane(ActingPane):
+    """The table of runs and the details of one."""
 
     TITLE: ClassVar[str] = N_("Runs")
+    HELP: ClassVar[str] = N_(
+        "Every run there is, at work or ended, with its losses, and the one under the cursor in words. Type / and words "
+        "to see only runs whose name, state, base or data hold them all; s sorts. Mark two to four runs with the space "
+        "bar and compare them with c: their curves, their figures, and where their profiles differ. Enter shows a run "
+        "in the Train pane, a completes with its adapter. A run that ended too early is resumed with r; d moves one to "
+        "the trash, and u brings it back. Closing the app never ends a run."
+    )
     FOCUS_FIRST: ClassVar[str] = "#runs-list"
+    BINDINGS = [
+        Binding("c", "compare", N_("Compare"), id="runs.compare"),
+        Binding("space", "mark", N_("Mark for a comparison, or not"), id="runs.mark", show=False),
+        Binding("slash", "filter", N_("Filter"), id="runs.filter", show=False),
+        Binding("s,o", "sort", N_("Sort"), id="runs.sort", show=False),
+        Binding("escape", "clear", N_("Leave the filter; drop filter and marks"), id="runs.clear", show=False),
+    ]
 
     @dataclass
-    class Looked(Message):
-        """The runs, newest first, or why their directory can't be read."""
+    class OriginsRead(Message):
+        """What runs were made from, by id."""
 
-        result: tuple[RunSeen, ...] | str
+        origins: dict[str, Origin]
+
+    @dataclass
+    class PlacesRead(Message):
+        """The place in the queue by id, of those that wait."""
+
+        places: dict[str, int]
+
+    @dataclass
+    class DiskRead(Message):
+        """What there is of a run on the disk."""
+
+        run_id: str
+        disk: OnDisk
 
     def __init__(self, *, id: str) -> None:
         """The pane of the app's runs directory."""
         super().__init__(id=id)
-        self._runs: tuple[RunSeen, ...] = ()
-        self._shown: tuple[RunSeen, ...] | str | None = None
-        self._looking = False
+        self.wanted = Wanted()
+        self._listed: list[Listed] = []
+        self._table = Table(())
+        self._origins: dict[str, Origin] = {}
+        self._places: dict[str, int] = {}
+        self._disks: dict[str, OnDisk] = {}
+        self._marked: list[str] = []
+        self._cursor_on = ""
+        self._told: Content | None = None
+        self._read_of: tuple[str, int, str] | None = None
 
     def compose(self) -> ComposeResult:
-        """The heads of the columns, the list and the details."""
-        yield Static(id="runs-head", classes="head")
+        """The filter, the heads of the columns, the list, the details; words where there is no list."""
+        with Horizontal(id="runs-filter"):
+            yield Static("/")
+            field = Input(placeholder=_("words in a run's name, state, base or data"), id="runs-words")
+            field.cursor_blink = False
+            yield field
+            yield Static(id="runs-count")
         with Container(classes="body"):
-            yield RowList(id="runs-list")
-            with VerticalScroll(classes="detail"):
+            with Vertical(id="runs-table"):
+                yield Static(id="runs-head")
+                yield RowList(id="runs-list")
+                yield Static(id="runs-none")
+            with VerticalScroll(id="run-detail", classes="detail", can_focus=False):
                 yield Static(id="run")
 
     def on_mount(self) -> None:
-        """Look now, and from now on twice a second."""
-        self._look()
-        self.set_interval(_REFRESH_S, self._look)
+        """Show what there is, and watch it."""
+        self.watch(self.workbench, "runs", self._runs_changed, init=False)
+        self.watch(self.workbench, "runs_problem", self._lay_out, init=False)
+        self._runs_changed()
+        self.set_interval(_QUEUE_S, self._look_at_queue)
 
-    def _look(self) -> None:
-        if not self._looking:
-            self._looking = True
-            self._read_runs({run.view.id: run for run in self._runs})
+    def on_resize(self, event: Resize) -> None:
+        """Other columns fit."""
+        super().on_resize(event)
+        self.call_after_refresh(self._lay_out)
 
-    @work(thread=True)
-    def _read_runs(self, known: dict[str, RunSeen]) -> None:
+    def state(self) -> Mapping[str, Any]:
+        """The filter, the order, the cursor."""
+        return {"query": self.wanted.query, "order": self.wanted.order, "run": self._cursor_on}
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """Take them up."""
+        query, order, run = (state.get(name) for name in ("query", "order", "run"))
+        self._cursor_on = run if isinstance(run, str) else ""
+        self.wanted = Wanted(
+            query if isinstance(query, str) else "", order if isinstance(order, str) else self.wanted.order
+        )
+        with self.prevent(Input.Changed):
+            self.query_one("#runs-words", Input).value = self.wanted.query
+        self._lay_out()
+
+    # -- what is shown
+
+    def _runs_changed(self) -> None:
+        runs = self.workbench.runs
+        unknown = [run for run in runs if run.id not in self._origins and not run.problem]
+        if unknown:
+            self._read_origins([RunDirectory(run.path) for run in unknown])
+        self._look_at_queue()
+        self._lay_out()
+
+    def _look_at_queue(self) -> None:
+        waiting = [RunDirectory(run.path) for run in self.workbench.runs if run.view.status == "queued"]
+        if waiting:
+            self._read_places(waiting)
+
+    @work(thread=True, exclusive=True, group="runs.origins", exit_on_error=False)
+    def _read_origins(self, runs: list[RunDirectory]) -> None:
+        from core.runs.facts import origin_of
+
+        worker, found = get_current_worker(), {}
+        for run in runs:
+            if worker.is_cancelled:
+                break
+            origin = origin_of(run)
+            if origin is not None:
+                found[run.id] = origin
+        if found:
+            self.post_message(self.OriginsRead(found))
+
+    @work(thread=True, exclusive=True, group="runs.places", exit_on_error=False)
+    def _read_places(self, runs: list[RunDirectory]) -> None:
+        from core.runs.queue import place_of
+        from tui.panes.runs_work import places
+
         try:
-            directories = reversed(list_runs(self.workbench.runs_dir))
-            self.post_message(self.Looked(tuple(_see(run, known.get(run.id)) for run in directories)))
-        except PoemError as error:
-            self.post_message(self.Looked(str(error)))
+            found = places()
+        except PoemError:
+            found = {}  # the order can't be told; a person who changes it hears why
+        self.post_message(self.PlacesRead({run.id: found.get(place_of(run), 0) for run in runs}))
 
-    @on(Looked)
-    def _show_runs(self, event: Looked) -> None:
-        self._looking = False
-        if event.result == self._shown:
-            return  # nothing is painted again that hasn't changed
-        self._shown = event.result
+    @work(thread=True, exclusive=True, group="runs.disk", exit_on_error=False)
+    def _read_disk(self, run: RunDirectory) -> None:
+        from core.runs.facts import on_disk
+
+        disk = on_disk(run)
+        if not get_current_worker().is_cancelled:
+            self.post_message(self.DiskRead(run.id, disk))
+
+    @on(OriginsRead)
+    def _take_origins(self, event: OriginsRead) -> None:
+        self._origins |= event.origins
+        self._lay_out()
+
+    @on(PlacesRead)
+    def _take_places(self, event: PlacesRead) -> None:
+        if event.places != self._places:
+            self._places = event.places
+            self._lay_out()
+
+    @on(DiskRead)
+    def _take_disk(self, event: DiskRead) -> None:
+        self._disks[event.run_id] = event.disk
+        self._show_run()
+
+    def _lay_out(self) -> None:
+        runs = self.workbench.runs
+        there = {run.id for run in runs}
+        self._marked = [run_id for run_id in self._marked if run_id in there]
+        before = self._listed, self._table
+        self._listed = list_runs_wanted(
+            runs, self.wanted, origins=self._origins, places=self._places, marked=self._marked
+        )
         row_list = self.query_one(RowList)
-        wanted = None if row_list.cursor is None else self._runs[row_list.cursor].view.id
-        self._runs = () if isinstance(event.result, str) else event.result
-        ids = [run.view.id for run in self._runs]
-        row_list.show(len(ids), self._cells, cursor=ids.index(wanted) if wanted in ids else 0)
-        if isinstance(event.result, str):
-            head = event.result
-        elif ids:
-            names = (_("run"), _("status"), _("step"), _("held-out loss"))
-            head = lay_out(tuple(zip(names, _WIDTHS, strict=True)))
+        self._table = fit_table(self._listed, self.wanted.sorting, row_list.size.width)
+        self._say_how_many(len(runs))
+        self.query_one("#runs-head", Static).update(content(lay_out(self._table.head())))
+        if (self._listed, self._table) == before and self._listed:
+            return
+        ids = [run.seen.id for run in self._listed]
+        if self._cursor_on in ids:
+            cursor = ids.index(self._cursor_on)
         else:
-            head = _("There are no runs in {directory}.").format(directory=self.workbench.runs_dir)
-        self.set_class(isinstance(event.result, str), "-error")
-        self.query_one("#runs-head", Static).update(content(head))
+            cursor = min(row_list.cursor or 0, max(0, len(ids) - 1))
+        row_list.show(len(ids), self._cells, cursor=cursor)
+
+    def _say_how_many(self, count: int) -> None:
+        problem, query = self.workbench.runs_problem, self.wanted.query
+        self.set_class(bool(problem), "-error")
+        self.set_class(bool(query), "-filtered")
+        self.set_class(not self._listed, "-none")
+        shown = _("{found} of {count}").format(found=len(self._listed), count=count)
+        self.query_one("#runs-count", Static).update(content(shown))
+        if problem:
+            text = problem
+        elif count:
+            text = _("No run holds that. Escape shows them all.")
+        else:
+            text = _(
+                "No run is kept in {directory} yet.\n\n"
+                "A run teaches the base model of a profile (2) with the rows of a data file (1). To start one, go to "
+                "Train (3) and press s: it goes on in the background, also when this app is closed, and is listed here."
+            ).format(directory=self.workbench.runs_dir)
+        self.query_one("#runs-none", Static).update(content(text) if not self._listed else "")
 
     def _cells(self, index: int) -> Cells:
-        run = self._runs[index]
-        view, status = run.view, _("unreadable") if run.problem else run.status
-        steps = f"{view.step}/{view.steps}" if view.steps else "-"
-        return tuple(zip((view.id, status, steps, losses(view)), _WIDTHS, strict=True))
+        return self._table.line(self._listed[index])
 
     @on(RowList.CursorMoved)
+    def _cursor_moved(self) -> None:
+        run = self.run_under_cursor()
+        if run is not None:
+            if run.seen.id != self._cursor_on:
+                self.query_one("#run-detail", VerticalScroll).scroll_home(animate=False)
+            self._cursor_on = run.seen.id
+        self._show_run()
+
     def _show_run(self) -> None:
-        index = self.query_one(RowList).cursor
-        run = None if index is None else self._runs[index]
-        self.query_one("#run", Static).update(run_content(run) if run else "")
+        from tui.panes.runs_details import details
 
+        run = self.run_under_cursor()
+        told = Content("")
+        if run is not None:
+            seen = run.seen
+            told = details(run, self._origins.get(seen.id), self._disks.get(seen.id))
+            mark = seen.id, len(seen.view.checkpoints), seen.view.status
+            if not seen.problem and mark != self._read_of:
+                self._read_of = mark
+                self._read_disk(RunDirectory(seen.path))
+        if told != self._told:
+            self._told = told
+            self.query_one("#run", Static).update(told)
 
-def _see(run: RunDirectory, before: RunSeen | None) -> RunSeen:
-    """The run now, reading only what its events file has gained since `before`."""
-    seen = before if before and not before.problem else RunSeen(RunView(run.id))
-    view, tail, offset = seen.view, seen.tail, seen.offset
-    try:
-        check_private(run.path)
-        locked = is_locked(run)  # before the events: a worker that writes its last one and leaves has not died
-        while not get_current_worker().is_cancelled:
-            new, next_offset = read_events(run.events_path, offset)
-            if next_offset == offset:
-                break
-            offset = next_offset
-            view = fold_all(view, new)
-            # Samples are shown in full elsewhere.
-            tail = (*tail, *(event for event, _time_s in new if not isinstance(event, events.SampleMade)))
-            tail = tail[-_EVENTS_SHOWN:]
-    except PoemError as error:
-        return RunSeen(RunView(run.id), problem=str(error))
-    return RunSeen(view, status_words(judged_by_lock(view, locked=locked)), tail, offset)
+    # -- which run is meant
 
+    def run_under_cursor(self) -> Listed | None:
+        """The run that is meant."""
+        cursor = self.query_one(RowList).cursor
+        return self._listed[cursor] if cursor is not None and cursor < len(self._listed) else None
 
-def run_content(run: RunSeen) -> Content:
-    """The run's id and losses, its last samples, and its last events, the newest of each first."""
-    view = run.view
-    parts = [content(view.id, "bold")]
-    if run.problem:
-        return Content("\n").join([*parts, content(run.problem)])
-    parts.append(content(_("held-out loss {losses}").format(losses=losses(view))))
-    if view.smoothed_loss is not None:
-        text = _("training loss {loss:.3f}, smoothed {smoothed:.3f}")
-        parts.append(content(text.format(loss=view.loss, smoothed=view.smoothed_loss)))
-    for sample in reversed(view.samples[-_SAMPLES_SHOWN:]):
-        text = _("step {step}: {prompt}").format(step=sample.step, prompt=sample.prompt)
-        parts += [content(text, "bold"), content(sample.text)]
-    parts += [content(sentence(event, view.steps), "dim") for event in reversed(run.tail)]
-    return Content("\n").join(parts)
+    def put_cursor_on(self, run_id: str) -> None:
+        """Mean this run, as soon as it is there."""
+        self._cursor_on = run_id
 
+    # -- filter, order, marks
 
-def losses(view: RunView) -> str:
-    """Held-out loss before and after, in nats per supervised token."""
-    return f"{loss_words(view.eval_loss_base)} → {loss_words(view.eval_loss)}"
+    def action_filter(self) -> None:
+        """Type words."""
+        self.add_class("-filtering")
+        self.query_one("#runs-words", Input).focus()
+
+    @on(Input.Changed, "#runs-words")
+    def _filter_changed(self, event: Input.Changed) -> None:
+        self.wanted = replace(self.wanted, query=event.value)
+        self._lay_out()
+
+    @on(Input.Submitted, "#runs-words")
+    def _filter_done(self) -> None:
+        self.query_one(RowList).focus()
+
+    def on_descendant_blur(self) -> None:
+        """An empty filter takes no line."""
+        self.set_class(self.query_one("#runs-words", Input).has_focus, "-filtering")
+
+    def action_clear(self) -> None:
+        """From the filter to the list; there, drop the filter, then the marks."""
+        field = self.query_one("#runs-words", Input)
+        if field.has_focus:
+            self.query_one(RowList).focus()
+        elif self.wanted.query:
+            field.value = ""
+        elif self._marked:
+            self._marked = []
+            self._lay_out()
+        else:
+            self.query_one(RowList).focus()
+
+    def action_sort(self) -> None:
+        """Choose an order."""
+        names = [order.name for order in ORDERS]
+
+        def choose(answer: int | None) -> None:
+            if answer is not None:
+                self.wanted = replace(self.wanted, order=names[answer])
+                self._lay_out()
+
+        at = names.index(self.wanted.sorting.name)
+        self.app.push_screen(Choose(_("Sort runs by"), [_(order.title) for order in ORDERS], at=at), choose)
+
+    def action_mark(self) -> None:
+        """Mark the run for a comparison, or take its mark away, and go on to the next one."""
+        run = self.run_under_cursor()
+        if run is None:
+            return
+        if run.seen.id in self._marked:
+            self._marked.remove(run.seen.id)
+        elif len(self._marked) == MOST_MARKED:
+            text = _("At most {count} runs are compared. Space on a marked one takes its mark away.")
+            self.tell(text.format(count=MOST_MARKED), severity="information")
+            return
+        else:
+            self._marked.append(run.seen.id)
+        self._lay_out()
+        self.query_one(RowList).action_move(1)
+
+    def action_compare(self) -> None:
+        """Compare the marked runs; one that is marked is compared with the one under the cursor."""
+        by_id: dict[str, RunSeen] = {run.id: run for run in self.workbench.runs}
+        ids = list(self._marked)
+        here = self.run_under_cursor()
+        if len(ids) < 2 and here is not None and here.seen.id not in ids:
+            ids.append(here.seen.id)
+        runs = [Listed(by_id[run_id]) for run_id in ids if run_id in by_id]
+        if len(runs) < 2:
+            self.tell(_("Mark two to four runs with the space bar first."), severity="information")
+            return
+        from tui.panes.runs_compare import Comparison
+
+        self.app.push_screen(Comparison(runs))

@@ -1,4 +1,4 @@
-"""The table of runs: which there are to see, in which order, and their columns. It reads nothing and knows no widget."""
+"""The table of runs: which there are to see, in which order, in which columns. It reads nothing and knows no widget."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from core.plain import plain
 from core.runs.view import STATUSES
 from core.runs.wording import duration, loss_words
 from tui.widgets.row_list import Cell
-from tui.workbench import RunSeen
 from tui.wording import short_id
+from tui.workbench import RunSeen
 
 if TYPE_CHECKING:
     from core.runs.facts import Origin
@@ -109,9 +109,9 @@ def list_runs_wanted(
     runs: Sequence[RunSeen],
     wanted: Wanted,
     *,
-    origins: Mapping[str, Origin] = {},
-    places: Mapping[str, int] = {},
-    marked: Sequence[str] = (),
+    origins: Mapping[str, Origin],
+    places: Mapping[str, int],
+    marked: Sequence[str],
 ) -> list[Listed]:
     """The runs to show: those that hold every word, sorted; those that are equal stay newest first.
 
@@ -236,7 +236,7 @@ def head_of(column: Column, order: Order) -> str:
 
 
 def fit_table(runs: Sequence[Listed], order: Order, width: int) -> Table:
-    """As many columns as fit, each as wide as what is in it; what is left over goes to the run's name.
+    """As many columns as fit, each as wide as what is in it.
 
     Args:
         runs: what is shown.
@@ -250,12 +250,16 @@ def fit_table(runs: Sequence[Listed], order: Order, width: int) -> Table:
     wanted["mark"] = 1
     room = width - _MARK_CELLS - _SCROLLBAR_CELLS
     kept: list[Column] = []
-    for column in sorted(COLUMNS, key=lambda column: (column.rank, column.name == order.column)):
-        if sum(wanted[other.name] + 1 for other in kept) + wanted[column.name] > room and column.rank:
-            break
-        kept.append(column)
+    for column in sorted(COLUMNS, key=lambda column: 0 if column.name == order.column else column.rank):
+        if not column.rank or sum(wanted[other.name] + 1 for other in kept) + wanted[column.name] <= room:
+            kept.append(column)
     left = room - sum(wanted[column.name] + 1 for column in kept) + 1
-    wanted["run"] = max(4, wanted["run"] + min(left, 0))
+    if left < 0:
+        wanted["run"] = max(4, wanted["run"] + left)
+    for column in kept:
+        if left > 0 and column.name != "mark":
+            wanted[column.name] += 1  # twice as far apart, as far as that goes
+            left -= 1
     return Table(tuple((column, wanted[column.name]) for column in COLUMNS if column in kept), order)
 
 

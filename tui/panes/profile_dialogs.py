@@ -1,0 +1,178 @@
+"""The dialogs of the Profile pane: which profile, what differs, which model folder."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+
+from textual import on, work
+from textual.app import ComposeResult
+from textual.binding import Binding
+from textual.containers import Vertical, VerticalScroll
+from textual.content import Content
+from textual.screen import ModalScreen
+from textual.widgets import Input, OptionList, Static
+from textual.widgets.option_list import Option
+
+from core.errors import PoemError
+from core.i18n import N_, _
+from core.model_folders import FolderFacts, folders_in, look_at_folder
+from core.profile.difference import DiffLine, difference
+from core.profile.document import read_profile_text
+from core.profile.presets import preset_names, preset_text
+from tui.pane import Pane
+from tui.plain import content
+from tui.widgets.dialogs import Choose, Dialog
+from tui.widgets.path_input import AskPath, PathInput, PathSuggester
+
+_STYLES = {"added": "$text-success", "removed": "$text-error", "same": "", "gap": "$text-muted"}
+_MARKS = {"added": "+ ", "removed": "- ", "same": "  ", "gap": "  ⋯"}
+
+
+def ask_which(pane: Pane, then: Callable[[str], None]) -> None:
+    """Ask for a preset, a run's profile or a file."""
+    names = preset_names()
+    runs = pane.workbench.runs
+    labels = [_("a file …"), *(_("preset {name}").format(name=name) for name in names)]
+    labels += [_("the profile of the run {run}").format(run=run.id) for run in runs]
+
+    def chosen(at: int | None) -> None:
+        if at == 0:
+            question = AskPath(_("Open a profile"), placeholder=_("a path that ends in .toml"))
+            pane.app.push_screen(question, lambda path: then(path) if path else None)
+        elif at is not None and at <= len(names):
+            then(names[at - 1])
+        elif at is not None:
+            then(str(runs[at - 1 - len(names)].path / "profile.toml"))
+
+    pane.app.push_screen(Choose(_("Open a profile"), labels), chosen)
+
+
+def compare(pane: Pane, saved: str, text: str) -> None:
+    """Ask what to compare with, and show the difference."""
+    names = preset_names()
+    runs = pane.workbench.runs
+    labels = [_("what was saved"), *(_("preset {name}").format(name=name) for name in names)]
+    labels += [_("the profile of the run {run}").format(run=run.id) for run in runs]
+
+    def chosen(at: int | None) -> None:
+        if at is None:
+            return
+        try:
+            if at == 0:
+                before = saved
+            elif at <= len(names):
+                before = preset_text(names[at - 1])
+            else:
+                before = read_profile_text(str(runs[at - 1 - len(names)].path / "profile.toml"))[1]
+        except PoemError as error:
+            pane.tell(error)
+            return
+        pane.app.push_screen(DifferenceScreen(labels[at], difference(before, text)))
+
+    pane.app.push_screen(Choose(_("Compare with"), labels), chosen)
+
+
+class DifferenceScreen(ModalScreen[None]):
+    """Lines that two texts don't share."""
+
+    BINDINGS = [Binding("escape,q", "dismiss", N_("Close"), id="dialog.close_difference")]
+    DEFAULT_CSS = """
+    DifferenceScreen { align: center middle; }
+    DifferenceScreen > Vertical {
+        width: 100; max-width: 98%; height: 90%; border: round $primary; background: $surface;
+    }
+    """
+
+    def __init__(self, other: str, lines: tuple[DiffLine, ...]) -> None:
+        """The lines against what `other` names."""
+        super().__init__()
+        self._other, self._lines = other, lines
+
+    def compose(self) -> ComposeResult:
+        """The lines, to be scrolled."""
+        with Vertical() as frame:
+            frame.border_title = content(_("Differences from {other}").format(other=self._other), "bold")
+            frame.border_subtitle = content(_("esc closes"))
+            with VerticalScroll():
+                shown = [content(_MARKS[line.kind] + line.text, _STYLES[line.kind]) for line in self._lines]
+                yield Static(Content("\n").join(shown or [content(_("They are the same."))]))
+
+    def on_mount(self) -> None:
+        """Arrow keys scroll at once."""
+        self.query_one(VerticalScroll).focus()
+
+
+class ModelPicker(Dialog[str]):
+    """A folder of a base model, and what is found in it."""
+
+    def __init__(self, base: str) -> None:
+        """Begin at the base in force."""
+        super().__init__(_("Choose the model folder"))
+        self._base = base
+        self._folders: tuple[tuple[str, bool], ...] = ()
+        self._problem = ""
+
+    def compose(self) -> ComposeResult:
+        """The path, what it is, and the folders in it."""
+        with Vertical():
+            yield PathInput(self._base, suggester=PathSuggester(also=("builtin:tang-tiny",), folders_only=True))
+            yield Static(id="model-facts", classes="dialog--text")
+            yield OptionList(id="model-folders", markup=False)
+
+    def on_mount(self) -> None:
+        """Look at once."""
+        super().on_mount()
+        self.query_one(Input).focus()
+        self._look(self._base)
+
+    @on(Input.Changed)
+    def _changed(self, event: Input.Changed) -> None:
+        self._look(event.value)
+
+    @work(thread=True, exclusive=True, group="look", exit_on_error=False)
+    def _look(self, path: str) -> None:
+        facts, folders = look_at_folder(path), () if path.startswith("builtin:") else folders_in(path)
+        self.app.call_from_thread(self._show, path, facts, folders)
+
+    def _show(self, path: str, facts: FolderFacts, folders: tuple[tuple[str, bool], ...]) -> None:
+        if not self.is_attached or path != self.query_one(Input).value:
+            return
+        self._problem, self._folders = facts.problem, folders
+        style = "$text-muted" if facts.problem else "$text-success"
+        self.query_one("#model-facts", Static).update(content(facts_words(facts), style))
+        listed = self.query_one(OptionList)
+        listed.clear_options()
+        listed.add_options([Option(content(f"{name}/  " + (_("a model") if model else ""))) for name, model in folders])
+        listed.display = bool(folders)
+
+    @on(OptionList.OptionSelected)
+    def _into(self, event: OptionList.OptionSelected) -> None:
+        field = self.query_one(Input)
+        field.value = os.path.join(field.value or ".", self._folders[event.option_index][0])
+        field.focus()
+
+    @on(Input.Submitted)
+    def _taken(self, event: Input.Submitted) -> None:
+        facts = look_at_folder(event.value)
+        if facts.problem:
+            self.query_one("#model-facts", Static).update(content(facts.problem, "$text-error"))
+        else:
+            self.dismiss(event.value)
+
+
+def facts_words(facts: FolderFacts) -> str:
+    """What was found, in a line or two."""
+    if facts.problem:
+        return facts.problem
+    words = _(
+        "{architecture}: {layers} layers of {hidden}, {vocabulary:,} token ids, {parameters:,} parameters, {size} MB"
+    )
+    return words.format(
+        architecture=facts.architecture or "?",
+        layers=facts.layers or "?",
+        hidden=facts.hidden or "?",
+        vocabulary=facts.vocabulary,
+        parameters=facts.parameters,
+        size=f"{facts.weights_bytes / 1e6:,.1f}",
+    )

@@ -1,0 +1,82 @@
+"""The editor of a profile's text: TOML in colours, faulty lines marked, one value changed in place. It checks nothing."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from rich.style import Style
+from rich.text import Text
+from textual._text_area_theme import TextAreaTheme
+from textual.widgets import TextArea
+
+from core.profile.edit import changed_lines, set_value
+from tui.plain import one_for_one
+
+# The terminal's own colours, which go with a dark and with a light background.
+_COLOURS = TextAreaTheme(
+    "poem",
+    syntax_styles={
+        "toml.type": Style(color="blue", bold=True),
+        "toml.error": Style(color="red", underline=True),
+        "string": Style(color="green"),
+        "number": Style(color="magenta"),
+        "boolean": Style(color="magenta"),
+        "comment": Style(dim=True),
+        "type": Style(color="cyan"),
+        "property": Style(color="cyan"),
+        "operator": Style(dim=True),
+    },
+)
+
+
+class ProfileEditor(TextArea):
+    """A code editor whose text is a profile."""
+
+    DEFAULT_CSS = """
+    ProfileEditor, ProfileEditor:focus { border: none; padding: 0; background: $background; }
+    """
+    COMPONENT_CLASSES = {"profile-editor--problem"}
+
+    def __init__(self, *, id: str) -> None:
+        """An empty editor."""
+        super().__init__(language="toml", soft_wrap=False, tab_behavior="focus", show_line_numbers=True, id=id)
+        self.register_theme(_COLOURS)
+        self.theme = _COLOURS.name
+        self.cursor_blink = False
+        self._marked: frozenset[int] = frozenset()
+
+    def mark(self, lines: frozenset[int]) -> None:
+        """Mark lines (from 0) as faulty."""
+        if lines != self._marked:
+            self._marked = lines
+            self._line_cache.clear()
+            self.refresh()
+
+    def get_line(self, line_index: int) -> Text:
+        """A line as it is shown: what has no shape of its own gets one, a faulty line is underlined."""
+        line = Text(one_for_one(self.document.get_line(line_index)), end="", no_wrap=True)
+        if line_index in self._marked:
+            line.stylize(Style(underline=True) + self.get_component_rich_style("profile-editor--problem", partial=True))
+        return line
+
+    def set_key(self, key: str, value: Any) -> None:
+        """Change a key in place, as one step that can be undone; the cursor goes to it.
+
+        Raises:
+            PoemError: the text isn't TOML, or has no place for it.
+        """
+        before = self.text
+        start, end, lines = changed_lines(before, set_value(before, key, value))
+        if not lines and start == end:
+            return
+        old = before.split("\n")
+        self.history.checkpoint()
+        if end < len(old):
+            self.replace("".join(f"{line}\n" for line in lines), (start, 0), (end, 0), maintain_selection_offset=False)
+        else:
+            text = "\n".join(lines)
+            begin = (start, 0) if start < len(old) else (start - 1, len(old[start - 1]))
+            stop = (len(old) - 1, len(old[-1]))
+            self.replace(text if start < len(old) else f"\n{text}", begin, stop, maintain_selection_offset=False)
+        self.history.checkpoint()
+        self.move_cursor((min(start, self.document.line_count - 1), 0))

@@ -1,0 +1,81 @@
+"""What the Profile pane says: the line above the editor, and what a key means."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from textual.content import Content
+
+from core.i18n import _
+from core.profile.key import Key, describe_values
+from core.profile.page import shown_default
+from core.profile.reference import DERIVED, KEYS, derive
+from core.profile.schema import Profile
+from tui.plain import content
+from tui.workbench import DataState, ProfileState
+
+
+def head_words(state: ProfileState, data: DataState) -> str:
+    """Name, whether it is saved, and the problems or what follows from the values."""
+    words = [state.source if state.path else _("{name} (preset)").format(name=state.source)]
+    words += [_("not saved")] if state.unsaved else []
+    if state.problems:
+        words.append(_("{count} problems").format(count=state.problems))
+    elif state.profile is not None:
+        rows = data.rows if data.complete and data.path == state.profile.data.path else None
+        wanted = state.profile.data.rows
+        if rows is not None and wanted != "all":
+            rows = min(rows, wanted)
+        derived = derive(state.profile, rows)
+        words.append(_("{count} micro-batches a step").format(count=derived["train.gradient_accumulation"]))
+        if derived["train.steps"] is not None:
+            words.append(_("about {steps:,} steps").format(steps=derived["train.steps"]))
+    return " · ".join(words)
+
+
+def key_content(name: str | None, profile: Profile | None) -> Content:
+    """Meaning, values, default, value now and advice of a key; of none, how to get help."""
+    key = KEYS.get(name or "")
+    if key is None:
+        if name in DERIVED:
+            return content(_(DERIVED[name].meaning))
+        return content(_("Put the cursor on a key to see what it means."), "$text-muted")
+    parts = [content(key.name, "bold"), content(_(key.meaning)), content("")]
+    parts.append(_fact(_("may be"), describe_values(key)))
+    default = shown_default(key)
+    parts += [_fact(_("default"), default)] if default else []
+    if profile is not None and (value := value_of(profile, key.name)) is not None and key.kind != "tasks":
+        parts.append(_fact(_("now"), str(value)))
+    return Content("\n").join([*parts, content(""), content(_(key.advice))])
+
+
+def _fact(name: str, value: str) -> Content:
+    return Content.assemble(content(f"{name}: ", "$text-muted"), content(value))
+
+
+def value_of(profile: Profile, name: str) -> Any:
+    """The value of a key; None where it stands in a list of tables or isn't set."""
+    table, _dot, field = name.rpartition(".")
+    if table in ("data.columns", "data.tasks"):
+        return None
+    return getattr(getattr(profile, table), field)
+
+
+def offered(key: Key, value: Any) -> list[Any]:
+    """Values to choose from: all of an enumeration, of a number some around it; none where only typing makes sense."""
+    from core.profile.edit import step_value
+
+    if key.kind == "text" and key.choices:
+        return [choice for choice in key.choices if choice != "cuda:N"]
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        return []
+    values = [value]
+    for direction in (-1, 1):
+        at = value
+        for _turn in range(4):
+            following = step_value(key, at, direction)
+            if following == at:
+                break
+            at = following
+            values.append(at)
+    return sorted(set(values)) + (["all"] if key.kind == "integer or all" else [])
