@@ -1,4 +1,4 @@
-"""The editor of a profile's text: TOML in colours, faulty lines marked, one value changed in place. It checks nothing."""
+"""The editor of a profile's text: TOML in colours, faulty lines marked, a value changed in place. It checks nothing."""
 
 from __future__ import annotations
 

@@ -20,14 +20,14 @@ def head_words(state: ProfileState, data: DataState) -> str:
     words = [state.source if state.path else _("{name} (preset)").format(name=state.source)]
     words += [_("not saved")] if state.unsaved else []
     if state.problems:
-        words.append(_("{count} problems").format(count=state.problems))
+        words.append(_("problems: {count}").format(count=state.problems))
     elif state.profile is not None:
         rows = data.rows if data.complete and data.path == state.profile.data.path else None
         wanted = state.profile.data.rows
         if rows is not None and wanted != "all":
             rows = min(rows, wanted)
         derived = derive(state.profile, rows)
-        words.append(_("{count} micro-batches a step").format(count=derived["train.gradient_accumulation"]))
+        words.append(_("gradient accumulation {count}").format(count=derived["train.gradient_accumulation"]))
         if derived["train.steps"] is not None:
             words.append(_("about {steps:,} steps").format(steps=derived["train.steps"]))
     return " · ".join(words)
@@ -37,7 +37,7 @@ def key_content(name: str | None, profile: Profile | None) -> Content:
     """Meaning, values, default, value now and advice of a key; of none, how to get help."""
     key = KEYS.get(name or "")
     if key is None:
-        if name in DERIVED:
+        if name is not None and name in DERIVED:
             return content(_(DERIVED[name].meaning))
         return content(_("Put the cursor on a key to see what it means."), "$text-muted")
     parts = [content(key.name, "bold"), content(_(key.meaning)), content("")]

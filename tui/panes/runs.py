@@ -41,8 +41,8 @@ class RunsPane(ActingPane):
 
     TITLE: ClassVar[str] = N_("Runs")
     HELP: ClassVar[str] = N_(
-        "Every run there is, at work or ended, with its losses, and the one under the cursor in words. Type / and words "
-        "to see only runs whose name, state, base or data hold them all; s sorts. Mark two to four runs with the space "
+        "Every run there is, at work or ended, with its losses, and the one under the cursor in words. Type / and "
+        "words to see only runs whose name, state, base or data hold them all; s sorts. Mark two to four runs with the space "
         "bar and compare them with c: their curves, their figures, and where their profiles differ. Enter shows a run "
         "in the Train pane, a completes with its adapter. A run that ended too early is resumed with r; d moves one to "
         "the trash, and u brings it back. Closing the app never ends a run."
@@ -208,7 +208,11 @@ class RunsPane(ActingPane):
         self._table = fit_table(self._listed, self.wanted.sorting, row_list.size.width)
         self._say_how_many(len(runs))
         self.query_one("#runs-head", Static).update(content(lay_out(self._table.head())))
+        # No taller than its lines, where the details are below it.
+        table, most = self.query_one("#runs-table"), len(self._listed) + 2
+        table.styles.max_height = None if self.has_class("-wide", "-none") else most
         if (self._listed, self._table) == before and self._listed:
+            self._show_run()
             return
         ids = [run.seen.id for run in self._listed]
         if self._cursor_on in ids:
@@ -255,7 +259,8 @@ class RunsPane(ActingPane):
         told = Content("")
         if run is not None:
             seen = run.seen
-            told = details(run, self._origins.get(seen.id), self._disks.get(seen.id))
+            width = self.query_one("#run", Static).size.width
+            told = details(run, self._origins.get(seen.id), self._disks.get(seen.id), width)
             mark = seen.id, len(seen.view.checkpoints), seen.view.status
             if not seen.problem and mark != self._read_of:
                 self._read_of = mark

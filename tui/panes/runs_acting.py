@@ -1,4 +1,4 @@
-"""What a person can do with the run under the cursor: watch, use, go on, end, reorder, delete. The table is another's."""
+"""What a person can do with the run under the cursor: watch, use, go on, end, reorder, delete. It knows no table."""
 
 from __future__ import annotations
 
@@ -226,13 +226,8 @@ class ActingPane(Pane):
             return
         text = _("Remove what is in the trash for good: {count} runs, {size}? They can't be brought back.")
         title = _("Empty the trash")
-        self._ask(
-            title,
-            text.format(count=count, size=size_words(size_bytes)),
-            title,
-            lambda: self._empty_trash(),
-            danger=True,
-        )
+        text = text.format(count=count, size=size_words(size_bytes))
+        self._ask(title, text, title, self._empty_trash, danger=True)
 
     @work(thread=True, group="runs.deed", exit_on_error=False)
     def _empty_trash(self) -> None:

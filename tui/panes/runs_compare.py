@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from rich.cells import cell_len
 from textual import work
@@ -28,6 +29,9 @@ from tui.widgets.loss_chart import LossChart, Series
 from tui.wording import short_id
 from tui.workbench import RunSeen
 
+if TYPE_CHECKING:
+    from core.profile.schema import Profile
+
 _LABEL_CELLS = 24
 _GAP = "  "
 _SIDE_BY_SIDE_CELLS = 130
@@ -48,7 +52,8 @@ def differences(runs: Sequence[RunDirectory]) -> tuple[tuple[Difference, ...], t
     from core.profile.changes import changes_between
     from core.runs.facts import profile_of
 
-    profiles, problems = [], []
+    profiles: list[Profile | None] = []
+    problems = []
     for run in runs:
         try:
             profiles.append(profile_of(run))
@@ -221,10 +226,8 @@ class Comparison(Dialog[None]):
         if self._differences is None:
             yield content(_("reading the profiles …"), "$text-muted")
             return
-        yield content(
-            _("Where their profiles differ") if self._differences else _("Their profiles are equal."),
-            "bold $text-primary",
-        )
+        title = _("Where their profiles differ") if self._differences else _("Their profiles are equal.")
+        yield content(title, "bold $text-primary")
         for found in self._differences:
             yield line(found.key, [plain(value) or "?" for value in found.values])
         for problem in self._problems:

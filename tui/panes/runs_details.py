@@ -111,8 +111,8 @@ def _facts(view: RunView, origin: Origin | None, disk: OnDisk | None) -> Iterato
     yield _("time"), _time_words(view)
     yield _("base"), [view.base or (origin.base if origin else ""), view.device, view.dtype]
     rows = _("{rows:,} rows train"), _("{eval_rows:,} held out")
-    told = tuple(text.format(rows=view.rows, eval_rows=view.eval_rows) for text in rows) if view.rows else ("", "")
-    yield _("data"), [origin.data if origin else "", *told]
+    counts = [text.format(rows=view.rows, eval_rows=view.eval_rows) for text in rows] if view.rows else []
+    yield _("data"), [origin.data if origin else "", *counts]
     if disk is not None:
         yield _("on disk"), disk_words(disk)
 
