@@ -11,9 +11,10 @@ import os
 import signal
 import sys
 from collections import deque
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from core.data.rows import Row
 from core.errors import PoemError, WorkError
@@ -49,8 +50,11 @@ __all__ = [
     "Written",
 ]
 
+T = TypeVar("T")
+
 _CONSOLE_LINES = 200
-_PATIENCE_S = 0.4
+_CONSOLE_LINE_BYTES = 2000
+_PATIENCE_S = 0.2
 
 
 class Superseded(Exception):
@@ -59,6 +63,22 @@ class Superseded(Exception):
 
 class ModelGone(WorkError):
     """The model process ended while it was needed; the next request starts another."""
+
+
+class _Unloaded(Exception):
+    """The process was ended on purpose before it had answered."""
+
+
+@dataclass(slots=True)
+class _Asked:
+    """A request on its way."""
+
+    fields: dict[str, Any] | None = None
+    """The newest part of the answer, not yet handed on; each holds all before it."""
+    end: dict[str, Any] | None = None
+    """The last answer; None: more may come."""
+    changed: asyncio.Event = field(default_factory=asyncio.Event)
+    """Set when either has changed."""
 
 
 class ModelClient:
@@ -74,13 +94,14 @@ class ModelClient:
         self.state = ModelState()
         self._on_state, self._runs_dir = on_state, runs_dir.absolute()
         self._process: asyncio.subprocess.Process | None = None
+        self._launching: asyncio.Task[OSError | None] | None = None
         self._readers: list[asyncio.Task[None]] = []
-        self._answers: dict[int, asyncio.Queue[dict[str, Any]]] = {}
+        self._asked: dict[int, _Asked] = {}
         self._console: deque[str] = deque(maxlen=_CONSOLE_LINES)
         self._number = 0
         self._completion = 0
-        self._starting = asyncio.Lock()
         self._asked_to_go = False
+        self._is_closed = False
 
     def console(self) -> str:
         """What the process last wrote on its console: for an error report."""
@@ -106,8 +127,8 @@ class ModelClient:
             "output": row.output,
             "extra": dict(row.extra),
         }
-        request = {"kind": "encode", "profile": profile, "base_dir": base_dir, "row": fields, "epoch": epoch}
-        return encoded_from(await self._ask_once(request))
+        request = {"kind": "encode", "profile": profile, "row": fields, "epoch": epoch}
+        return _understood(encoded_from, await self._ask_once(request, base_dir))
 
     async def plan(self, profile: str, base_dir: str) -> Plan:
         """What a run of a profile would be.
@@ -116,126 +137,161 @@ class ModelClient:
             PoemError: the profile, its data or its base can't be used.
             Superseded: it was asked again meanwhile.
         """
-        return plan_from(await self._ask_once({"kind": "plan", "profile": profile, "base_dir": base_dir}))
+        return _understood(plan_from, await self._ask_once({"kind": "plan", "profile": profile}, base_dir))
 
     async def complete(self, request: CompletionRequest) -> AsyncIterator[Written]:
         """Complete a poem; each item holds everything so far. Closing the iterator cancels.
 
         Raises:
             PoemError: what was asked for can't be had.
-            Superseded: another was asked for meanwhile, or it was cancelled.
+            Superseded: another was asked for meanwhile, or it was cancelled, or the device was wanted back.
         """
-        asked = {"kind": "complete", "base_dir": request.base_dir, "request": fields_of(request)}
-        stream = self._ask(asked)
-        try:
-            async for fields in stream:
-                yield written_from(fields)
-        finally:
-            await stream.aclose()  # type: ignore[attr-defined]
+        wanted = replace(request, run=os.path.abspath(request.run) if request.run else "")
+        async with contextlib.aclosing(
+            self._ask({"kind": "complete", "request": fields_of(wanted)}, request.base_dir)
+        ) as stream:
+            try:
+                async for fields in stream:
+                    yield _understood(written_from, fields)
+            except _Unloaded:
+                raise Superseded from None
 
     async def cancel(self) -> None:
         """End the completion in hand at its next token."""
         if self._completion:
-            await self._send({"cancel": self._completion})
+            self._write(to_line({"cancel": self._completion}))
 
     async def unload(self) -> None:
-        """Free the device. The process ends: only then is everything given back that the libraries hold."""
-        await self._end()
+        """Free the device; does nothing where no model was loaded.
+
+        The process ends: only then is everything given back that the libraries hold, such as a GPU's context. Tokens
+        and plans in hand are asked for again.
+        """
+        if self.state.loaded or self._completion:
+            await self._end()
 
     async def close(self) -> None:
-        """End the process, and whatever waits for it."""
+        """End the process, and whatever waits for it. No other is started after this."""
+        self._is_closed = True
+        if self._launching is not None:
+            await asyncio.wait([self._launching], timeout=_PATIENCE_S)
         await self._end()
 
     # -- requests
 
-    async def _ask_once(self, request: dict[str, Any]) -> dict[str, Any]:
-        found: dict[str, Any] = {}
-        async for fields in self._ask(request):
-            found = fields
-        return found
+    async def _ask_once(self, request: dict[str, Any], base_dir: str) -> dict[str, Any]:
+        while True:
+            found: dict[str, Any] = {}
+            try:
+                async for fields in self._ask(request, base_dir):
+                    found = fields
+                return found
+            except _Unloaded:
+                continue
 
-    async def _ask(self, request: dict[str, Any]) -> AsyncIterator[dict[str, Any]]:
-        await self._start()
+    async def _ask(self, request: dict[str, Any], base_dir: str) -> AsyncGenerator[dict[str, Any], None]:
         self._number += 1
-        number = self._number
-        answers = self._answers[number] = asyncio.Queue()
+        number, asked = self._number, _Asked()
+        line = to_line({"id": number, "base_dir": os.path.abspath(base_dir) if base_dir else "", **request})
+        if len(line) > LONGEST_BYTES:
+            raise PoemError(_("the text is too long for the model process"), hint=_("Give a shorter one."))
+        self._asked[number] = asked
         if request["kind"] == "complete":
             self._completion = number
-        over = False
         try:
-            await self._send({"id": number, **request})
-            while True:
-                answer = await answers.get()
-                over = answer["is"] != "part"
-                if not over:
-                    yield answer["fields"]
-                elif answer["is"] == "done":
-                    return
-                elif answer["is"] == "superseded":
-                    raise Superseded
-                elif answer["is"] == "gone":
-                    raise ModelGone(answer["message"], hint=answer["hint"])
+            await self._start()
+            if asked.end is None:
+                self._write(line)
+            while asked.end is None or asked.fields is not None:
+                if asked.fields is None:
+                    asked.changed.clear()
+                    await asked.changed.wait()
                 else:
-                    raise PoemError(answer["message"], hint=answer["hint"], where=answer["where"])
+                    fields, asked.fields = asked.fields, None
+                    yield fields
         finally:
-            self._answers.pop(number, None)
+            del self._asked[number]
             if self._completion == number:
                 self._completion = 0
-            if not over:
-                await self._send({"cancel": number})
+            if asked.end is None:
+                self._write(to_line({"cancel": number}))
+        _raise_unless_done(asked.end)
 
-    async def _send(self, message: dict[str, Any]) -> None:
-        process = self._process
-        if process is None or process.stdin is None:
-            return
-        with contextlib.suppress(ConnectionError):  # it has just ended, which its reader tells
-            process.stdin.write(to_line(message))
-            await process.stdin.drain()
+    def _write(self, line: bytes) -> None:
+        """Hand a line to the process. Never waits: one that hangs must not make its caller hang."""
+        if self._process is not None and self._process.stdin is not None and not self._process.stdin.is_closing():
+            self._process.stdin.write(line)
 
     # -- the process
 
     async def _start(self) -> None:
-        async with self._starting:
-            if self._process is not None:
-                return
-            self._become(ModelState(status="starting"))
-            try:
-                process = await asyncio.create_subprocess_exec(
-                    sys.executable,
-                    "-P",
-                    "-m",
-                    "core.serve",
-                    str(self._runs_dir),
-                    stdin=asyncio.subprocess.PIPE,
-                    stdout=asyncio.subprocess.PIPE,
-                    stderr=asyncio.subprocess.PIPE,
-                    start_new_session=True,  # the terminal's signals are not for it
-                    limit=LONGEST_BYTES,
-                    env={**os.environ, "TOKENIZERS_PARALLELISM": "false", "PYTHONUTF8": "1"},
-                )
-            except OSError as error:
-                self._become(ModelState(problem=_("the model process can't be started")))
-                raise ModelGone(
-                    _("the model process can't be started: {reason}").format(reason=error.strerror or error)
-                ) from error
-            self._process, self._asked_to_go = process, False
-            self._readers = [
-                asyncio.create_task(self._read_answers(process)),
-                asyncio.create_task(self._read_console(process)),
-            ]
+        """See that there is a process. A request that is cancelled meanwhile leaves it to the next."""
+        if self._is_closed:
+            raise ModelGone(_("the model process was closed"))
+        if self._process is not None:
+            return
+        if self._launching is None:
+            self._launching = asyncio.create_task(self._launch())
+        error = await asyncio.shield(self._launching)
+        if error is not None:
+            raise ModelGone(
+                _("the model process can't be started: {reason}").format(reason=plain(error.strerror or str(error)))
+            ) from error
+
+    async def _launch(self) -> OSError | None:
+        if signal.getsignal(signal.SIGCHLD) is signal.SIG_IGN:
+            signal.signal(signal.SIGCHLD, signal.SIG_DFL)  # inherited so, nobody could tell how a child ended
+        # The same code as ours, from wherever we were started; with -P, nothing that lies in the current directory.
+        theirs = filter(None, os.environ.get("PYTHONPATH", "").split(os.pathsep))
+        paths = os.pathsep.join([str(Path(__file__).parents[1]), *map(os.path.abspath, theirs)])
+        try:
+            process = await asyncio.create_subprocess_exec(
+                sys.executable,
+                "-P",
+                "-m",
+                "core.serve",
+                str(self._runs_dir),
+                stdin=asyncio.subprocess.PIPE,
+                stdout=asyncio.subprocess.PIPE,
+                stderr=asyncio.subprocess.PIPE,
+                start_new_session=True,  # the terminal's signals are not for it
+                limit=LONGEST_BYTES,
+                cwd="/",  # no folder of the person's is kept from being removed
+                env={**os.environ, "PYTHONPATH": paths, "TOKENIZERS_PARALLELISM": "false", "PYTHONUTF8": "1"},
+            )
+        except OSError as error:
+            self._become(ModelState(problem=_("the model process can't be started")))
+            return error
+        finally:
+            self._launching = None
+        self._process, self._asked_to_go = process, False
+        self._become(ModelState(status="starting", pid=process.pid))
+        self._readers = [
+            asyncio.create_task(self._read_console(process)),
+            asyncio.create_task(self._read_answers(process)),
+        ]
+        return None
 
     async def _read_answers(self, process: asyncio.subprocess.Process) -> None:
         assert process.stdout is not None
-        with contextlib.suppress(ValueError):  # a line beyond all limits: as good as no process
+        with contextlib.suppress(ValueError, ConnectionError):  # a line beyond all limits: as good as no process
             while line := await process.stdout.readline():
-                message = parse_line(line)
-                if message is None:
-                    continue
-                if "state" in message:
-                    self._become(ModelState(**message["state"]))
-                elif (answers := self._answers.get(message.get("id") or 0)) is not None:
-                    answers.put_nowait(message)
+                self._take(parse_line(line) or {}, process.pid)
         await self._bury(process)
+
+    def _take(self, message: dict[str, Any], pid: int) -> None:
+        state, number = message.get("state"), message.get("id")
+        if isinstance(state, dict):
+            with contextlib.suppress(TypeError):
+                self._become(ModelState(**{**state, "pid": pid}))
+        asked = self._asked.get(number) if isinstance(number, int) else None
+        if asked is None:
+            return
+        if message.get("is") == "part":
+            asked.fields = message.get("fields")
+        else:
+            asked.end = message
+        asked.changed.set()
 
     async def _read_console(self, process: asyncio.subprocess.Process) -> None:
         """Always read, or a full pipe would stop the process."""
@@ -243,39 +299,46 @@ class ModelClient:
         rest = b""
         while data := await process.stderr.read(65536):
             *lines, rest = (rest + data).split(b"\n")
-            rest = rest[-4096:]
-            self._console.extend(plain(line[:2000].decode("utf-8", "replace")) for line in lines)
+            rest = rest[-_CONSOLE_LINE_BYTES:]
+            self._console.extend(plain(line[:_CONSOLE_LINE_BYTES].decode("utf-8", "replace")) for line in lines)
         if rest:
             self._console.append(plain(rest.decode("utf-8", "replace")))
 
     async def _bury(self, process: asyncio.subprocess.Process) -> None:
         """The process has closed its answers: tell everybody who waits."""
-        try:
-            code = await asyncio.wait_for(process.wait(), _PATIENCE_S)
-        except TimeoutError:
-            _kill(process)
-            code = await process.wait()
-        if self._process is not process:
-            return
-        if len(self._readers) == 2:
-            await asyncio.wait([self._readers[1]], timeout=_PATIENCE_S)  # its last words
-        self._process = None
-        message = _death_words(code, list(self._console))
-        self._become(ModelState(problem="" if self._asked_to_go else message))
-        hint = _("It starts again with the next request. Where memory is short, free some or take a smaller model.")
-        for answers in self._answers.values():
-            told = {"is": "superseded"} if self._asked_to_go else {"is": "gone", "message": message, "hint": hint}
-            answers.put_nowait(told)
+        with contextlib.suppress(ProcessLookupError):
+            process.kill()
+        code = await process.wait()
+        await asyncio.wait(self._readers[:1], timeout=_PATIENCE_S)  # its last words
+        self._forget(process, _death_words(code, list(self._console)))
 
     async def _end(self) -> None:
         process, readers = self._process, self._readers
         if process is None:
             return
         self._asked_to_go = True
-        _kill(process)  # it has nothing to save, and may be deep inside a library
+        with contextlib.suppress(ProcessLookupError):
+            process.kill()  # it has nothing to save, and may be deep inside a library
         _done, left = await asyncio.wait(readers, timeout=_PATIENCE_S)
         for task in left:
             task.cancel()
+        await asyncio.gather(*left, return_exceptions=True)
+        self._forget(process, "")
+
+    def _forget(self, process: asyncio.subprocess.Process, words: str) -> None:
+        if self._process is not process:
+            return
+        self._process = None
+        end: dict[str, Any] = {"is": "gone", "message": words}
+        if self._asked_to_go:
+            end = (
+                {"is": "gone", "message": _("the model process was closed")} if self._is_closed else {"is": "unloaded"}
+            )
+        for asked in self._asked.values():
+            if asked.end is None:
+                asked.end = end
+                asked.changed.set()
+        self._become(ModelState(problem="" if self._asked_to_go else words))
 
     def _become(self, state: ModelState) -> None:
         if state != self.state:
@@ -283,20 +346,35 @@ class ModelClient:
             self._on_state(state)
 
 
-def _kill(process: asyncio.subprocess.Process) -> None:
-    """Not by `process.kill`, which may take its exit code away from the loop (subprocess polls before it signals)."""
-    if process.returncode is None:
-        with contextlib.suppress(ProcessLookupError):
-            os.kill(process.pid, signal.SIGKILL)
+def _raise_unless_done(end: dict[str, Any] | None) -> None:
+    kind = (end or {}).get("is")
+    told = {key: str((end or {}).get(key, "")) for key in ("message", "hint", "where")}
+    if kind == "superseded":
+        raise Superseded
+    if kind == "unloaded":
+        raise _Unloaded
+    if kind == "gone":
+        hint = _("It starts again with the next request. Where memory is short, free some or take a smaller model.")
+        raise ModelGone(told["message"], hint=hint)
+    if kind != "done":
+        raise PoemError(told["message"], hint=told["hint"], where=told["where"])
+
+
+def _understood(make: Callable[[Mapping[str, Any]], T], fields: Any) -> T:
+    try:
+        return make(fields)
+    except (TypeError, KeyError, AttributeError) as error:
+        raise ModelGone(_("the model process answers what can't be understood")) from error
 
 
 def _death_words(code: int, console: list[str]) -> str:
     """How the process ended, and what it said last."""
     if code == -signal.SIGKILL:
-        words = _("the model process was killed, perhaps because memory ran out")
+        words = _("the model process was killed by signal {number}, perhaps because memory ran out")
     elif code < 0:
-        words = _("the model process ended by signal {number}").format(number=-code)
+        words = _("the model process ended by signal {number}")
     else:
-        words = _("the model process ended with code {code}").format(code=code)
+        words = _("the model process ended with code {number}")
     last = next((line for line in reversed(console) if line.strip()), "")
+    words = words.format(number=abs(code))
     return f"{words}: {last[:300]}" if last else words

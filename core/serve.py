@@ -37,9 +37,12 @@ class Server:
 
     def send(self, message: dict[str, Any]) -> None:
         """Write one answer."""
+        line = to_line(message)
+        if len(line) > LONGEST_BYTES:
+            line = to_line({"id": message.get("id"), **_told(PoemError(_("the answer is too long to be shown")))})
         try:
             with self._writing:
-                self._answers.write(to_line(message))
+                self._answers.write(line)
                 self._answers.flush()
         except OSError:  # the app has gone
             os._exit(0)
@@ -50,7 +53,7 @@ class Server:
             if not line.endswith(b"\n"):
                 while line and not line.endswith(b"\n"):
                     line = self._requests.readline(LONGEST_BYTES)
-                self.send({"id": None, "is": "error", "message": _("the request is too long"), "hint": "", "where": ""})
+                self.send({"id": None, **_told(PoemError(_("the request is too long")))})
                 continue
             self.take(parse_line(line))
         # The main thread may be inside a library for minutes, and nothing here needs an orderly end.
@@ -58,27 +61,30 @@ class Server:
 
     def take(self, message: dict[str, Any] | None) -> None:
         """Put a request in line, or take one back."""
-        if message is None or ("cancel" not in message and message.get("kind") not in KINDS):
-            number = None if message is None else message.get("id")
-            self.send({"id": number, "is": "error", "message": _("this is no request"), "hint": "", "where": ""})
+        message = message or {}
+        number, kind = message.get("id"), message.get("kind")
+        if "cancel" not in message and (type(number) is not int or kind not in KINDS):
+            self.send({"id": number, **_told(PoemError(_("this is no request")))})
             return
-        dropped: dict[str, Any] | None = None
         with self._changed:
+            known = [*self._waiting.values(), *([self._at_work] if self._at_work is not None else [])]
             if "cancel" in message:
-                for kind, request in list(self._waiting.items()):
-                    if request["id"] == message["cancel"]:
-                        dropped = self._waiting.pop(kind)
-                if self._at_work is not None and self._at_work["id"] == message["cancel"]:
-                    self._at_work["dropped"] = True
+                dropped = [request for request in known if request["id"] == message["cancel"]]
+                self._waiting = {key: request for key, request in self._waiting.items() if request not in dropped}
             else:
-                kind = message["kind"]
-                dropped = self._waiting.get(kind)
-                self._waiting[kind] = {**message, "dropped": False}
-                if self._at_work is not None and self._at_work["kind"] == kind:
-                    self._at_work["dropped"] = True
+                dropped = [request for request in known if request["kind"] == kind]
+                self._waiting.pop(str(kind), None)  # the later one stands at the end of the line
+                self._waiting[str(kind)] = {**message, "is_over": False}
                 self._changed.notify()
-        if dropped is not None:
-            self.send({"id": dropped["id"], "is": "superseded"})
+        for request in dropped:
+            self.finish(request, {"is": "superseded"})
+
+    def finish(self, request: dict[str, Any], answer: dict[str, Any]) -> None:
+        """Give a request its last answer, unless it has had one."""
+        with self._changed:
+            was_over, request["is_over"] = request["is_over"], True
+        if not was_over:
+            self.send({"id": request["id"], **answer})
 
     def next_request(self) -> dict[str, Any]:
         """Wait for a request."""
@@ -101,22 +107,22 @@ class Server:
         while True:
             request = self.next_request()
             try:
-                for fields in warm.meet(request, partial(_refuse_dropped, request)):
-                    _refuse_dropped(request)
+                for fields in warm.meet(request, partial(_refuse_over, request)):
+                    _refuse_over(request)
                     self.send({"id": request["id"], "is": "part", "fields": fields})
-                self.send({"id": request["id"], "is": "done"})
+                self.finish(request, {"is": "done"})
             except Superseded:
-                self.send({"id": request["id"], "is": "superseded"})
+                pass  # its sender knows since it was
             except PoemError as error:
-                self.send({"id": request["id"], **_told(error)})
+                self.finish(request, _told(error))
             except Exception as error:  # whatever a library raises is told, and the next request may do better
                 traceback.print_exc()
-                self.send({"id": request["id"], **_told(warm.judge(error))})
+                self.finish(request, _told(warm.judge(error)))
             warm.tell_state("ready", "")
 
 
-def _refuse_dropped(request: dict[str, Any]) -> None:
-    if request["dropped"]:
+def _refuse_over(request: dict[str, Any]) -> None:
+    if request["is_over"]:
         raise Superseded
 
 

@@ -22,7 +22,7 @@ class EncodedRow:
     """What training makes of one row."""
 
     tokens: tuple[str, ...]
-    """The text of each id; untrusted."""
+    """The text of each id, never empty; untrusted."""
     ids: tuple[int, ...]
     """Prompt, output and end token."""
     supervised_from: int
@@ -86,7 +86,7 @@ class Candidate:
     done: bool = False
     """Whether it has ended."""
     tokens: int = 0
-    """Tokens written; counted when it has ended."""
+    """Tokens written so far."""
     stop: str = ""
     """Why it ended: end (the model ended it) or length (it was cut off); empty while it hasn't."""
     seed: int = 0
@@ -102,7 +102,7 @@ class Side:
     candidates: tuple[Candidate, ...]
     """In order of their seeds."""
     tokens_per_s: float = 0.0
-    """Of all candidates together; 0 until one has ended."""
+    """Of all candidates together, in the time that this side had; 0 before the first."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,8 @@ import contextlib
 import gc
 import os
 import time
+import traceback
+import warnings
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -20,11 +22,11 @@ import torch
 
 from core.base_folder import resolve_base
 from core.data.recipe import DEFAULT_TASK, make_example
-from core.data.rows import Row
+from core.data.rows import Row, RowFile, read_rows, resolve_data_path
 from core.data.script import traditional_form
-from core.encoding.encode import Encoder, fit, make_encoder
+from core.encoding.encode import Encoder, make_encoder
 from core.errors import PoemError, WorkError
-from core.generation.decode import Completion, Piece, complete, sampling_of
+from core.generation.decode import complete, sampling_of
 from core.generation.prompt import check_prompt_text, make_completion_example, trained_instruction
 from core.generation.source import adapter_of
 from core.i18n import _
@@ -37,9 +39,11 @@ from core.profile.schema import Profile
 from core.runs import queue
 from core.runs.directory import RunDirectory, check_run
 from core.runs.storage import free_bytes
-from core.serve_protocol import Candidate, CompletionRequest, EncodedRow, Plan, Side, Written, fields_of
+from core.serve_protocol import CompletionRequest, EncodedRow, Plan, Written, fields_of
+from core.serve_writing import Writing
 from core.training.loop import count_steps
-from core.training.prepare import prepare
+from core.training.loss import count_supervised
+from core.training.prepare import Prepared, prepare
 from core.training.space import room_needed
 
 _SNAPSHOTS_PER_S = 20
@@ -57,6 +61,10 @@ class Warm:
         self._base_key: tuple[Any, ...] = ()
         self._model: Any = None  # the base with an adapter on it
         self._adapter_key: tuple[Any, ...] = ()
+        # Biases that the adapter changes in the base itself: the parameter, the base's values, the adapter's.
+        self._biases: list[tuple[torch.Tensor, torch.Tensor, torch.Tensor]] = []
+        self._file: tuple[Any, RowFile] | None = None
+        self._prepared: tuple[Any, Prepared, int, int, int] | None = None
 
     def tell_state(self, status: str, doing: str) -> None:
         """Say how the process is."""
@@ -87,6 +95,8 @@ class Warm:
         text = str(error).lower()
         kinds = (torch.OutOfMemoryError, MemoryError)
         if isinstance(error, kinds) or "out of memory" in text or "can't allocate" in text:
+            # Frames that the error passed through hold the model, and the numbers that were too many.
+            traceback.clear_frames(error.__traceback__)
             self._let_go()
             return WorkError(
                 _("there wasn't enough memory for that"),
@@ -99,6 +109,7 @@ class Warm:
     def _let_go(self) -> None:
         self._base = self._model = None
         self._base_key = self._adapter_key = ()
+        self._biases = []
         gc.collect()
         if torch.cuda.is_available():
             torch.cuda.empty_cache()
@@ -119,18 +130,15 @@ class Warm:
             epoch=request["epoch"],
         )
         encoded = encoder.encode([example])[0]
-        over = max(0, len(encoded.ids) - data.cutoff_len)
-        kept = fit([encoded], cutoff_len=data.cutoff_len, overlong="truncate")[0] if over else [encoded]
-        encoded = kept[0] if kept else encoded
         yield fields_of(
             EncodedRow(
-                tokens=tuple(str(tokenizer.decode([token])) for token in encoded.ids),
+                tokens=tuple(_token_text(tokenizer, token) for token in encoded.ids),
                 ids=encoded.ids,
                 supervised_from=encoded.supervised_from,
                 task=encoded.task,
                 prompt=encoder.prompt_text(example),
                 template=encoder.reason,
-                over_cutoff=over,
+                over_cutoff=max(0, len(encoded.ids) - data.cutoff_len),
             )
         )
 
@@ -155,15 +163,10 @@ class Warm:
         folder = resolve_base(profile.model.base)
         tokenizer, _encoder = self._encoder(profile)
         check()
-        self.tell_state("busy", _("reading and encoding the rows"))
-        prepared = prepare(profile, tokenizer, read_embeddings(folder) if profile.data.template == "auto" else None)
-        check()
-        examples = prepared.examples(0)
-        check()
+        prepared, examples, tokens, supervised = self._prepare(profile, folder, tokenizer, check)
         keys, lora = profile.train, profile.lora
         trainable = count_lora(make_empty(folder), r=lora.r, bias=lora.bias, target_modules=lora.target_modules)
-        once = count_steps(len(examples), epochs=1, batch_size=keys.batch_size, max_steps=0)
-        there = next(path for path in (self._runs_dir, *self._runs_dir.parents) if path.exists())
+        once = count_steps(examples, epochs=1, batch_size=keys.batch_size, max_steps=0)
         yield fields_of(
             Plan(
                 base=profile.model.base,
@@ -173,20 +176,42 @@ class Warm:
                 rows=len(prepared.train_rows),
                 eval_rows=len(prepared.held_out),
                 dropped_rows=len(prepared.split.train) - len(prepared.train_rows),
-                steps=count_steps(
-                    len(examples), epochs=keys.epochs, batch_size=keys.batch_size, max_steps=keys.max_steps
-                ),
+                steps=count_steps(examples, epochs=keys.epochs, batch_size=keys.batch_size, max_steps=keys.max_steps),
                 steps_per_epoch=once,
                 epochs=keys.epochs,
-                tokens=sum(len(example.ids) for example in examples),
-                supervised_tokens=sum(len(example.ids) - example.supervised_from for example in examples),
+                tokens=tokens,
+                supervised_tokens=supervised,
                 trainable_parameters=trainable,
                 disk_bytes=room_needed(trainable, keep_checkpoints=keys.keep_checkpoints),
-                free_bytes=free_bytes(there),
+                free_bytes=free_bytes(self._runs_dir),
                 queued_behind=queue.holder(queue.device_name(profile.model.device)),
                 notes=prepared.notes,
             )
         )
+
+    def _prepare(self, profile: Profile, folder: Path, tokenizer: Any, check: Check) -> tuple[Prepared, int, int, int]:
+        """The data of a run, and of its first epoch the examples, their tokens and those that are supervised."""
+        data = profile.data
+        path = resolve_data_path(data.path)
+        try:
+            found = path.stat()
+        except OSError:
+            read_rows(data.path)  # says what is wrong with it
+            raise
+        file_key = (str(path.absolute()), found.st_mtime_ns, found.st_size, data.columns, data.on_bad_row)
+        key = (file_key, data, profile.train.seed, _identity(folder))
+        if self._prepared is None or self._prepared[0] != key:
+            self.tell_state("busy", _("reading and encoding the rows"))
+            if self._file is None or self._file[0] != file_key:
+                self._file = (file_key, read_rows(data.path, columns=data.columns or None, on_bad_row=data.on_bad_row))
+            check()
+            embeddings = read_embeddings(folder) if data.template == "auto" else None
+            prepared = prepare(profile, tokenizer, embeddings, file=self._file[1])
+            check()
+            examples = prepared.examples(0)
+            tokens = sum(len(example.ids) for example in examples)
+            self._prepared = (key, prepared, len(examples), tokens, count_supervised(examples))
+        return self._prepared[1:]
 
     # -- complete
 
@@ -202,16 +227,16 @@ class Warm:
         check()
         encoder = make_encoder(base.tokenizer, template=profile.data.template, embeddings=base.embeddings)
         prompt_ids = encoder.prompt_ids(example)
-        model = base.model if adapter is None else self._adapted(base, adapter)
+        model = None if adapter is None else self._adapted(base, adapter)
         check()
         self.tell_state("busy", _("writing"))
         names = ["base"] if adapter is None else ["adapter", "base"] if wanted.with_base else ["adapter"]
         seeds = range(wanted.seed, wanted.seed + wanted.count)
         sides = [
-            _Writing(
+            Writing(
                 name,
                 complete(
-                    base.model if name == "base" and adapter is None else model,
+                    base.model if name == "base" else model,
                     base.tokenizer,
                     prompt_ids,
                     end_ids=encoder.end_ids,
@@ -219,21 +244,28 @@ class Warm:
                     seeds=seeds,
                 ),
                 seeds,
-                _without(model) if name == "base" and adapter is not None else contextlib.nullcontext,
+                self._as_base if name == "base" else contextlib.nullcontext,
             )
             for name in names
         ]
+
+        def before_token(_module: Any, _arguments: Any) -> None:
+            check()
+            at_work.tokens += 1
+
+        # Each token passes through the base; pieces of text come less often, where characters have several tokens.
+        hook = base.model.register_forward_pre_hook(before_token)
         try:
             sent_s = 0.0
             while not all(side.done for side in sides):
-                for side in sides:
-                    check()
-                    side.go_on()
+                for at_work in sides:
+                    at_work.go_on()
                 if time.monotonic() - sent_s >= 1 / _SNAPSHOTS_PER_S:
                     yield fields_of(Written(len(prompt_ids), tuple(side.side() for side in sides), False))
                     sent_s = time.monotonic()
             yield fields_of(Written(len(prompt_ids), tuple(side.side() for side in sides), True))
         finally:
+            hook.remove()
             for side in sides:
                 side.stream.close()
 
@@ -251,50 +283,45 @@ class Warm:
         """The base with this adapter on it; another one is taken off first."""
         key = _identity(folder)
         if key != self._adapter_key:
+            self.tell_state("busy", _("loading the adapter"))
             if self._model is not None:
                 self._model.unload()
-            self._model, self._adapter_key = None, ()
-            self.tell_state("busy", _("loading the adapter"))
-            self._model = load_adapter(base, folder)
+                for parameter, of_base, _of_adapter in self._biases:
+                    parameter.data.copy_(of_base)
+            self._model, self._adapter_key, self._biases = None, (), []
+            named = base.model.named_parameters()
+            biases = [(bias, bias.detach().clone()) for name, bias in named if name.endswith("bias")]
+            try:
+                self._model = load_adapter(base, folder)
+            except BaseException:
+                self._let_go()  # half of it may be on the base
+                raise
+            self._biases = [
+                (bias, before, bias.detach().clone()) for bias, before in biases if not torch.equal(bias, before)
+            ]
             self._adapter_key = key
         return self._model
 
-
-class _Writing:
-    """One writer's completions on their way."""
-
-    def __init__(self, name: str, stream: Any, seeds: range, around: Callable[[], Any]) -> None:
-        self.name, self.stream, self._around = name, stream, around
-        self._candidates = [Candidate(seed=seed) for seed in seeds]
-        self._began_s = time.monotonic()
-        self._speed = 0.0
-        self.done = False
-
-    def go_on(self) -> None:
-        """Take what comes next."""
-        if self.done:
+    @contextlib.contextmanager
+    def _as_base(self) -> Iterator[None]:
+        """The base as it is without the adapter that may be on it."""
+        if self._model is None:
+            yield
             return
-        with self._around():
-            item: Piece | Completion | None = next(self.stream, None)
-        if item is None:
-            self.done = True
-            return
-        before = self._candidates[item.candidate]
-        if isinstance(item, Completion):
-            ended = Candidate(item.text, True, item.tokens, item.stop, item.seed)
-            self._candidates[item.candidate] = ended
-            tokens = sum(candidate.tokens for candidate in self._candidates)
-            self._speed = tokens / max(1e-9, time.monotonic() - self._began_s)
-        else:
-            self._candidates[item.candidate] = replace(before, text=before.text + item.text)
-
-    def side(self) -> Side:
-        """All of it so far."""
-        return Side(self.name, tuple(self._candidates), round(self._speed, 1))
+        with warnings.catch_warnings(action="ignore"), self._model.disable_adapter():
+            for parameter, of_base, _of_adapter in self._biases:
+                parameter.data.copy_(of_base)
+            try:
+                yield
+            finally:
+                for parameter, _of_base, of_adapter in self._biases:
+                    parameter.data.copy_(of_adapter)
 
 
-def _without(model: Any) -> Callable[[], Any]:
-    return lambda: model.disable_adapter()
+def _token_text(tokenizer: Any, token: int) -> str:
+    """What a token writes; where that is no text by itself, the tokenizer's own name of it."""
+    text = str(tokenizer.decode([token]))
+    return str(tokenizer.convert_ids_to_tokens(token)) if not text or "\ufffd" in text else text
 
 
 def _writer_of(wanted: CompletionRequest) -> tuple[Profile, RunDirectory | None, Path | None]:

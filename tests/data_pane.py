@@ -99,6 +99,11 @@ class PaneApp(Workbench):
         """What is on the screen."""
         return "\n".join(lines_of(self))
 
+    @property
+    def flat(self) -> str:
+        """The same in one line, without frames."""
+        return " ".join(self.text.replace("│", " ").split())
+
 
 Steps = Callable[[PaneApp, Pilot[None]], Awaitable[None]]
 

@@ -21,7 +21,7 @@ _EXAMPLE_CHARACTERS = 200
 
 
 def column_examples(path: str) -> dict[str, str]:
-    """Column → the first text in it that isn't blank, "" where there is none; in the file's order.
+    """Column → the first text or number in it, "" where there is none; in the file's order.
 
     Args:
         path: the file, or `builtin:NAME`.

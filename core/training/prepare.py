@@ -40,19 +40,21 @@ class Prepared:
         return fit(encoded, cutoff_len=data.cutoff_len, overlong=data.overlong)[0]
 
 
-def prepare(profile: Profile, tokenizer: Any, embeddings: Any = None) -> Prepared:
+def prepare(profile: Profile, tokenizer: Any, embeddings: Any = None, *, file: RowFile | None = None) -> Prepared:
     """Read, split and encode.
 
     Args:
         profile: what to train on, and how it is laid out.
         tokenizer: the base's.
         embeddings: (V, D), the base's input embeddings, for `template = "auto"`.
+        file: what `data.path` holds, where it has been read already.
 
     Raises:
         PoemError: the data, or what the profile asks of it, is at fault.
     """
     data = profile.data
-    file = read_rows(data.path, columns=data.columns or None, on_bad_row=data.on_bad_row)
+    if file is None:
+        file = read_rows(data.path, columns=data.columns or None, on_bad_row=data.on_bad_row)
     split = split_rows(
         file.rows,
         rows_wanted=None if data.rows == "all" else data.rows,

@@ -54,7 +54,7 @@ class DatasetPane(FilePane):
     )
     FOCUS_FIRST: ClassVar[str] = "#rows"
     BINDINGS = [
-        Binding("slash", "search", N_("Search"), id="data.search"),
+        Binding("slash", "search", N_("Search"), id="data.search", priority=True),  # see `check_action`
         Binding("s", "sort", N_("Sort"), id="data.sort"),
         Binding("r", "reverse", N_("Sort the other way round"), id="data.reverse", show=False),
         Binding("g", "ask_row", N_("Go to a row by its number"), id="data.row", show=False),
@@ -95,7 +95,7 @@ class DatasetPane(FilePane):
         self.view = self.wanted = View()
         self._row_wanted = None
         self._set_query("")
-        self.query_one("#data-count", Static).update(content(_("reading …")))
+        self._count(_("reading …"))
         super().open(path, columns=columns)
         self.query_one(RowList).show(0, self._cells)
 
@@ -110,7 +110,7 @@ class DatasetPane(FilePane):
     def file_failed(self, failure: Unreadable) -> None:
         """Count nothing."""
         super().file_failed(failure)
-        self.query_one("#data-count", Static).update("")
+        self._count("")
 
     def rows_came(self) -> None:
         """Further rows of the file are known."""
@@ -138,6 +138,7 @@ class DatasetPane(FilePane):
             cursor = self.order.index(self._row_wanted)
             self._row_wanted = None
         self.query_one(RowList).show(len(self.order), self._cells, cursor=cursor)
+        self._show_row()  # at once, so that it is painted with the list
         self._show_count()
         self._show_heads(problem)
 
@@ -153,14 +154,22 @@ class DatasetPane(FilePane):
         text = _("{count:,} rows") if self.view.is_whole else _("{found:,} of {count:,} rows")
         if not self.file.rows.complete:
             text = _("{count:,} rows so far …")
-        self.query_one("#data-count", Static).update(content(text.format(found=found, count=count)))
+        self._count(text.format(found=found, count=count))
+
+    def _count(self, text: str) -> None:
+        count = self.query_one("#data-count", Static)
+        before, now = count.content, content(text)
+        if now != before:
+            count.update(now, layout=len(now) != len(str(before)))
 
     def _show_heads(self, problem: str = "") -> None:
         head = self.query_one("#data-head", Static)
         head.set_class(bool(problem), "-problem")
         sort = "" if self.view.sort == "number" and not self.view.descending else self.view.sort
         cells = head_cells(self._table_columns(), sort, descending=self.view.descending)
-        head.update(content(" ".join(problem.split()) if problem else lay_out(cells)))
+        shown = content(" ".join(problem.split()) if problem else lay_out(cells))
+        if shown != head.content:
+            head.update(shown, layout=False)
 
     def on_resize(self, event: Resize) -> None:
         """Other columns may have room now."""
@@ -189,6 +198,12 @@ class DatasetPane(FilePane):
         return None if cursor is None or cursor >= len(self.order) else self.order[cursor]
 
     # -- searching and sorting
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """The key of the search comes before all others, lest a key that is typed right after it goes astray."""
+        return super().check_action(action, parameters) and not (
+            action == "search" and isinstance(self.app.focused, Input)
+        )
 
     def action_search(self) -> None:
         """Go to the search."""

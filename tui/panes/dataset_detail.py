@@ -125,6 +125,7 @@ class RowDetail(VerticalScroll):
         if self._rest is not None:
             self._rest.stop()
         if self._tokens_wanted:
+            self._tell(content(_("tokens …"), "$text-muted"))
             self._rest = self.set_timer(_REST_S, self._ask_for_tokens)
 
     def _ask_for_tokens(self) -> None:
@@ -137,20 +138,22 @@ class RowDetail(VerticalScroll):
         from core.client import Superseded
 
         model = cast(Workbench, self.app).model
-        head = self.query_one("#tokens-head", Static)
-        head.update(content(_("tokens …"), "$text-muted"))
         try:
             encoded = await model.encode(profile.text, str(profile.base_dir), row, draw)
         except Superseded:
             return
         except PoemError as error:
             if row is self._row:
-                head.update(content(" ".join(str(error).split()), "$text-error"))
-                self.query_one(TokenStrip).show((), 0)
+                self._tell(content(" ".join(str(error).split()), "$text-error"))
             return
         if row is self._row and draw == self._draw:
-            head.update(tokens_head(encoded))
+            self._tell(tokens_head(encoded))
             self.query_one(TokenStrip).show(encoded.tokens, encoded.supervised_from, beyond=encoded.over_cutoff)
+
+    def _tell(self, head: Content) -> None:
+        """Say something about tokens that aren't there, or aren't yet."""
+        self.query_one("#tokens-head", Static).update(head)
+        self.query_one(TokenStrip).show((), 0)
 
 
 def tokens_head(encoded: EncodedRow) -> Content:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 from rich.cells import cell_len
 
 from core.data.rows import BadRow, Row
-from core.i18n import _
+from core.i18n import N_, _
 from tui.widgets.row_list import Cells
 
 _MARK_CELLS = 2
@@ -16,6 +17,15 @@ _LEAST_TEXT_CELLS = 12
 _LENGTH_CELLS = 4
 _ROOMY_CELLS, _WIDE_CELLS = 62, 84
 _FIGURES = ("number", "length")
+_TITLES = {
+    "number": N_("no."),
+    "author": N_("author"),
+    "title": N_("title"),
+    "form": N_("form"),
+    "length": N_("len"),
+    "text": N_("text"),
+}
+"""What stands above the columns."""
 _UP, _DOWN = "↑", "↓"
 
 
@@ -25,13 +35,12 @@ class Column:
 
     name: str
     """`number`, `length`, `text`, or the file's name of it."""
-    title: str
-    """What stands above it."""
     cells: int
     """Terminal cells."""
 
 
-def columns_for(names: Sequence[str], count: int, width: int) -> tuple[Column, ...]:
+@lru_cache(maxsize=8)
+def columns_for(names: tuple[str, ...], count: int, width: int) -> tuple[Column, ...]:
     """Those that the file has and there is room for, in the order in which they stand.
 
     Args:
@@ -39,20 +48,20 @@ def columns_for(names: Sequence[str], count: int, width: int) -> tuple[Column, .
         count: how many rows there are.
         width: cells of the list.
     """
-    number = Column("number", _("no."), max(3, len(str(max(0, count - 1)))))
-    length = Column("length", _("len"), _LENGTH_CELLS)
-    text = Column("text", _("text"), _LEAST_TEXT_CELLS)
+    number = Column("number", max(3, len(str(max(0, count - 1)))))
+    length = Column("length", _LENGTH_CELLS)
+    text = Column("text", _LEAST_TEXT_CELLS)
     chosen = [number, length, text]
     title_cells = 22 if width >= _WIDE_CELLS else 16 if width >= _ROOMY_CELLS else 12
     for column, at, least_width in (
-        (Column("author", _("author"), 8 if width >= _ROOMY_CELLS else 6), 1, 0),
-        (Column("title", _("title"), title_cells), 2, 0),
-        (Column("form", _("form"), 4), 3, _ROOMY_CELLS),
+        (Column("author", 8 if width >= _ROOMY_CELLS else 6), 1, 0),
+        (Column("title", title_cells), 2, 0),
+        (Column("form", 4), 3, _ROOMY_CELLS),
     ):
         if width >= least_width and column.name in names and _cells(chosen) + column.cells < width:
             chosen.insert(min(at, len(chosen) - 2), column)
     left = max(0, width - _cells(chosen))
-    chosen[-1] = Column("text", text.title, _LEAST_TEXT_CELLS + left)
+    chosen[-1] = Column("text", _LEAST_TEXT_CELLS + left)
     return tuple(chosen)
 
 
@@ -63,7 +72,7 @@ def _cells(columns: Sequence[Column]) -> int:
 def head_cells(columns: Sequence[Column], sorted_by: str, *, descending: bool) -> Cells:
     """The titles, an arrow at the one that the rows are sorted by."""
     arrow = _DOWN if descending else _UP
-    titles = (arrow + column.title if column.name == sorted_by else column.title for column in columns)
+    titles = (arrow * (column.name == sorted_by) + _(_TITLES[column.name]) for column in columns)
     return tuple(
         (" " * (column.cells - cell_len(title)) + title if column.name in _FIGURES else title, column.cells)
         for title, column in zip(titles, columns, strict=True)

@@ -1,51 +1,42 @@
 """The Runs pane: every run of the runs directory in a table, the one under the cursor in words, several compared.
 
 What runs there are comes from the workbench. The table, the details and the comparison are laid out in modules beside
-this one; what is done to a run is in `runs_acting`.
+this one; what is done to a run is in `runs_acting`, what is read of it in `runs_reading`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, ClassVar
+from dataclasses import replace
+from typing import Any, ClassVar
 
-from textual import on, work
+from textual import on
 from textual.app import ComposeResult
 from textual.binding import Binding
 from textual.containers import Container, Horizontal, Vertical, VerticalScroll
 from textual.content import Content
 from textual.events import Resize
-from textual.message import Message
 from textual.widgets import Input, Static
-from textual.worker import get_current_worker
 
-from core.errors import PoemError
 from core.i18n import N_, _
-from core.runs.directory import RunDirectory
-from tui.panes.runs_acting import ActingPane
+from tui.panes.runs_reading import ReadingPane
 from tui.panes.runs_table import MOST_MARKED, ORDERS, Listed, Table, Wanted, fit_table, list_runs_wanted
 from tui.plain import content
 from tui.widgets.dialogs import Choose
 from tui.widgets.row_list import Cells, RowList, lay_out
 from tui.workbench import RunSeen
 
-if TYPE_CHECKING:
-    from core.runs.facts import OnDisk, Origin
 
-_QUEUE_S = 2.0
-
-
-class RunsPane(ActingPane):
+class RunsPane(ReadingPane):
     """The table of runs and the details of one."""
 
     TITLE: ClassVar[str] = N_("Runs")
     HELP: ClassVar[str] = N_(
         "Every run there is, at work or ended, with its losses, and the one under the cursor in words. Type / and "
-        "words to see only runs whose name, state, base or data hold them all; s sorts. Mark two to four runs with the space "
-        "bar and compare them with c: their curves, their figures, and where their profiles differ. Enter shows a run "
-        "in the Train pane, a completes with its adapter. A run that ended too early is resumed with r; d moves one to "
-        "the trash, and u brings it back. Closing the app never ends a run."
+        "words to see only runs whose name, state, base or data hold them all; s sorts. Mark two to four runs with the "
+        "space bar and compare them with c: their curves, their figures, and where their profiles differ. Enter shows "
+        "a run in the Train pane, a completes with its adapter. A run that ended too early is resumed with r; d moves "
+        "one to the trash, and u brings it back. Closing the app never ends a run."
     )
     FOCUS_FIRST: ClassVar[str] = "#runs-list"
     BINDINGS = [
@@ -56,38 +47,15 @@ class RunsPane(ActingPane):
         Binding("escape", "clear", N_("Leave the filter; drop filter and marks"), id="runs.clear", show=False),
     ]
 
-    @dataclass
-    class OriginsRead(Message):
-        """What runs were made from, by id."""
-
-        origins: dict[str, Origin]
-
-    @dataclass
-    class PlacesRead(Message):
-        """The place in the queue by id, of those that wait."""
-
-        places: dict[str, int]
-
-    @dataclass
-    class DiskRead(Message):
-        """What there is of a run on the disk."""
-
-        run_id: str
-        disk: OnDisk
-
     def __init__(self, *, id: str) -> None:
         """The pane of the app's runs directory."""
         super().__init__(id=id)
         self.wanted = Wanted()
         self._listed: list[Listed] = []
         self._table = Table(())
-        self._origins: dict[str, Origin] = {}
-        self._places: dict[str, int] = {}
-        self._disks: dict[str, OnDisk] = {}
         self._marked: list[str] = []
-        self._cursor_on = ""
+        self._cursor_on = self._cursor_wanted = ""
         self._told: Content | None = None
-        self._read_of: tuple[str, int, str] | None = None
 
     def compose(self) -> ComposeResult:
         """The filter, the heads of the columns, the list, the details; words where there is no list."""
@@ -107,10 +75,10 @@ class RunsPane(ActingPane):
 
     def on_mount(self) -> None:
         """Show what there is, and watch it."""
+        super().on_mount()
         self.watch(self.workbench, "runs", self._runs_changed, init=False)
         self.watch(self.workbench, "runs_problem", self._lay_out, init=False)
         self._runs_changed()
-        self.set_interval(_QUEUE_S, self._look_at_queue)
 
     def on_resize(self, event: Resize) -> None:
         """Other columns fit."""
@@ -124,7 +92,7 @@ class RunsPane(ActingPane):
     def restore(self, state: Mapping[str, Any]) -> None:
         """Take them up."""
         query, order, run = (state.get(name) for name in ("query", "order", "run"))
-        self._cursor_on = run if isinstance(run, str) else ""
+        self._cursor_wanted = run if isinstance(run, str) else ""
         self.wanted = Wanted(
             query if isinstance(query, str) else "", order if isinstance(order, str) else self.wanted.order
         )
@@ -135,66 +103,12 @@ class RunsPane(ActingPane):
     # -- what is shown
 
     def _runs_changed(self) -> None:
-        runs = self.workbench.runs
-        unknown = [run for run in runs if run.id not in self._origins and not run.problem]
-        if unknown:
-            self._read_origins([RunDirectory(run.path) for run in unknown])
-        self._look_at_queue()
+        self.read_about_runs()
         self._lay_out()
 
-    def _look_at_queue(self) -> None:
-        waiting = [RunDirectory(run.path) for run in self.workbench.runs if run.view.status == "queued"]
-        if waiting:
-            self._read_places(waiting)
-
-    @work(thread=True, exclusive=True, group="runs.origins", exit_on_error=False)
-    def _read_origins(self, runs: list[RunDirectory]) -> None:
-        from core.runs.facts import origin_of
-
-        worker, found = get_current_worker(), {}
-        for run in runs:
-            if worker.is_cancelled:
-                break
-            origin = origin_of(run)
-            if origin is not None:
-                found[run.id] = origin
-        if found:
-            self.post_message(self.OriginsRead(found))
-
-    @work(thread=True, exclusive=True, group="runs.places", exit_on_error=False)
-    def _read_places(self, runs: list[RunDirectory]) -> None:
-        from core.runs.queue import place_of
-        from tui.panes.runs_work import places
-
-        try:
-            found = places()
-        except PoemError:
-            found = {}  # the order can't be told; a person who changes it hears why
-        self.post_message(self.PlacesRead({run.id: found.get(place_of(run), 0) for run in runs}))
-
-    @work(thread=True, exclusive=True, group="runs.disk", exit_on_error=False)
-    def _read_disk(self, run: RunDirectory) -> None:
-        from core.runs.facts import on_disk
-
-        disk = on_disk(run)
-        if not get_current_worker().is_cancelled:
-            self.post_message(self.DiskRead(run.id, disk))
-
-    @on(OriginsRead)
-    def _take_origins(self, event: OriginsRead) -> None:
-        self._origins |= event.origins
+    def reading_done(self) -> None:
+        """Show what has been read."""
         self._lay_out()
-
-    @on(PlacesRead)
-    def _take_places(self, event: PlacesRead) -> None:
-        if event.places != self._places:
-            self._places = event.places
-            self._lay_out()
-
-    @on(DiskRead)
-    def _take_disk(self, event: DiskRead) -> None:
-        self._disks[event.run_id] = event.disk
-        self._show_run()
 
     def _lay_out(self) -> None:
         runs = self.workbench.runs
@@ -202,19 +116,21 @@ class RunsPane(ActingPane):
         self._marked = [run_id for run_id in self._marked if run_id in there]
         before = self._listed, self._table
         self._listed = list_runs_wanted(
-            runs, self.wanted, origins=self._origins, places=self._places, marked=self._marked
+            runs, self.wanted, origins=self.origins, places=self.places, marked=self._marked
         )
         row_list = self.query_one(RowList)
         self._table = fit_table(self._listed, self.wanted.sorting, row_list.size.width)
         self._say_how_many(len(runs))
         self.query_one("#runs-head", Static).update(content(lay_out(self._table.head())))
         # No taller than its lines, where the details are below it.
-        table, most = self.query_one("#runs-table"), len(self._listed) + 2
+        table, most = self.query_one("#runs-table"), len(self._listed) + 1
         table.styles.max_height = None if self.has_class("-wide", "-none") else most
         if (self._listed, self._table) == before and self._listed:
             self._show_run()
             return
         ids = [run.seen.id for run in self._listed]
+        if self._cursor_wanted in ids:
+            self._cursor_on, self._cursor_wanted = self._cursor_wanted, ""
         if self._cursor_on in ids:
             cursor = ids.index(self._cursor_on)
         else:
@@ -260,11 +176,8 @@ class RunsPane(ActingPane):
         if run is not None:
             seen = run.seen
             width = self.query_one("#run", Static).size.width
-            told = details(run, self._origins.get(seen.id), self._disks.get(seen.id), width)
-            mark = seen.id, len(seen.view.checkpoints), seen.view.status
-            if not seen.problem and mark != self._read_of:
-                self._read_of = mark
-                self._read_disk(RunDirectory(seen.path))
+            told = details(run, self.origins.get(seen.id), self.disks.get(seen.id), width)
+            self.read_disk_of(run)
         if told != self._told:
             self._told = told
             self.query_one("#run", Static).update(told)
@@ -278,7 +191,7 @@ class RunsPane(ActingPane):
 
     def put_cursor_on(self, run_id: str) -> None:
         """Mean this run, as soon as it is there."""
-        self._cursor_on = run_id
+        self._cursor_wanted = run_id
 
     # -- filter, order, marks
 

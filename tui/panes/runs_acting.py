@@ -224,7 +224,7 @@ class ActingPane(Pane):
         if not count:
             self.tell(_("The trash is empty."), severity="information")
             return
-        text = _("Remove what is in the trash for good: {count} runs, {size}? They can't be brought back.")
+        text = _("Remove what is in the trash for good? Runs: {count}, {size}. They can't be brought back.")
         title = _("Empty the trash")
         text = text.format(count=count, size=size_words(size_bytes))
         self._ask(title, text, title, self._empty_trash, danger=True)
@@ -248,7 +248,7 @@ class ActingPane(Pane):
 
 def _going_on_words(view: RunView) -> str:
     if view.status == "queued":
-        return _("{run} waits and may have lost its process. Start one that waits for its turn?").format(run=view.id)
+        return _("{run} waits for its device. Start a process for it, should it have lost its own?").format(run=view.id)
     step = view.checkpoints[-1].step if view.checkpoints else 0
     if not step:
         return _("{run} has no checkpoint. Start it from its beginning?").format(run=view.id)

@@ -89,16 +89,16 @@ def smoothed(losses: Sequence[tuple[int, float]]) -> tuple[tuple[int, float], ..
 def figures(view: RunView, status: str) -> Iterator[tuple[str, str]]:
     """What a comparison tells of each run: names and values."""
     yield _("state"), status
-    yield _("steps"), f"{view.step}/{view.steps}" if view.steps else "–"
+    yield _("steps"), f"{view.step}/{view.steps}" if view.steps else "-"
     yield _("held-out loss before"), loss_words(view.eval_loss_base)
     yield _("held-out loss now"), loss_words(view.eval_loss)
     best = f"{view.best[1]:.3f} @ {view.best[0]}" if view.best else "-"
     yield _("best, at step"), best
     yield _("training loss, smoothed"), loss_words(view.smoothed_loss)
     yield _("time worked"), duration(view.worked_s)
-    yield _("tokens/s"), "–" if view.tokens_per_s is None else f"{view.tokens_per_s:,.0f}"
+    yield _("tokens/s"), "-" if view.tokens_per_s is None else f"{view.tokens_per_s:,.0f}"
     yield _("rows"), f"{view.rows:,}"
-    yield _("device"), f"{view.device} {view.dtype}".strip() or "–"
+    yield _("device"), f"{view.device} {view.dtype}".strip() or "-"
 
 
 class Comparison(Dialog[None]):
@@ -182,7 +182,7 @@ class Comparison(Dialog[None]):
     def _show(self) -> None:
         series = tuple(
             Series(
-                f"{number} {short_id(run.id)}",
+                short_id(run.id),
                 run.view.evals if self._held_out else smoothed(run.view.losses),
                 f"loss-chart--run-{number}",
                 "line",

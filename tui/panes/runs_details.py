@@ -76,6 +76,8 @@ def why_words(run: Listed) -> str:
         return f"{where}{view.error.message}" + (f"\n{view.error.hint}" if view.error.hint else "")
     if view.status == "died":
         return _("Its process is gone and left no last word. r goes on from its last checkpoint.")
+    if view.status == "queued" and run.place is not None and not run.place.attended:
+        return _("It waits for its device, but its process is gone. r starts another one, at the same place.")
     if view.status == "queued":
         waits = _("It waits for its device, which {run} has.").format(run=view.queued_behind)
         return waits if view.queued_behind else _("It waits for its device.")

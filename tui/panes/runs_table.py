@@ -30,6 +30,16 @@ _LOOKS = {
 
 
 @dataclass(frozen=True, slots=True)
+class Place:
+    """Where a run stands in the line for its device."""
+
+    number: int
+    """From 1, the next."""
+    attended: bool = True
+    """Whether a living process waits there."""
+
+
+@dataclass(frozen=True, slots=True)
 class Listed:
     """A run as the table has it."""
 
@@ -39,8 +49,8 @@ class Listed:
     """The last part of its base model's name, untrusted; empty: not known."""
     data: str = ""
     """The last part of its data file's name, untrusted; empty: not known."""
-    place: int = 0
-    """Its place in the line for its device, from 1; 0: it isn't in it."""
+    place: Place | None = None
+    """Its place in the line for its device; None: it isn't in it."""
     mark: int = 0
     """The number it has been marked with for a comparison; 0: it isn't."""
 
@@ -54,7 +64,7 @@ class Listed:
         """The same in words."""
         if self.seen.problem:
             return _("unreadable")
-        return f"{self.seen.status} {self.place}" if self.place else self.seen.status
+        return f"{self.seen.status} {self.place.number}" if self.place else self.seen.status
 
     @property
     def best_loss(self) -> float | None:
@@ -110,7 +120,7 @@ def list_runs_wanted(
     wanted: Wanted,
     *,
     origins: Mapping[str, Origin],
-    places: Mapping[str, int],
+    places: Mapping[str, Place],
     marked: Sequence[str],
 ) -> list[Listed]:
     """The runs to show: those that hold every word, sorted; those that are equal stay newest first.
@@ -127,7 +137,7 @@ def list_runs_wanted(
         origin = origins.get(seen.id)
         base, data = (origin.base_name, origin.data_name) if origin else (seen.view.base.rpartition(":")[2], "")
         mark = marked.index(seen.id) + 1 if seen.id in marked else 0
-        place = places.get(seen.id, 0) if seen.view.status == "queued" else 0
+        place = places.get(seen.id) if seen.view.status == "queued" else None
         run = Listed(seen, base, data, place, mark)
         text = "\n".join((seen.id, run.state, run.kind, base, data)).casefold()
         if all(word in text for word in wanted.query.casefold().split()):
@@ -170,24 +180,24 @@ def _started(run: Listed) -> str:
 
 def _steps(run: Listed) -> str:
     view = run.seen.view
-    return f"{view.step}/{view.steps}" if view.steps else "–"
+    return f"{view.step}/{view.steps}" if view.steps else "-"
 
 
 def _held_out(run: Listed) -> str:
     before, best = run.seen.view.eval_loss_base, run.best_loss
-    return "–" if before is None and best is None else f"{loss_words(before)} → {loss_words(best)}"
+    return "-" if before is None and best is None else f"{loss_words(before)} → {loss_words(best)}"
 
 
 def _train(run: Listed) -> str:
     loss = run.seen.view.smoothed_loss
-    return "–" if loss is None else f"{loss:.3f}"
+    return "-" if loss is None else f"{loss:.3f}"
 
 
 def _time(run: Listed) -> str:
     view = run.seen.view
     if view.eta_s is not None:
         return _("{time} left").format(time=duration(view.eta_s))
-    return duration(view.worked_s) if view.worked_s else "–"
+    return duration(view.worked_s) if view.worked_s else "-"
 
 
 COLUMNS = (
@@ -199,8 +209,8 @@ COLUMNS = (
     Column("train", N_("training"), _train, 5, is_number=True),
     Column("held-out", N_("held-out"), _held_out, 3, is_number=True),
     Column("time", N_("time"), _time, 6, is_number=True),
-    Column("base", N_("base"), lambda run: run.base or "–", 7),
-    Column("data", N_("data"), lambda run: run.data or "–", 8),
+    Column("base", N_("base"), lambda run: run.base or "-", 7),
+    Column("data", N_("data"), lambda run: run.data or "-", 8),
 )
 
 

@@ -16,6 +16,7 @@ from core.plain import plain
 from core.runs.directory import RunDirectory, check_run
 from core.runs.lock import is_locked
 from core.runs.view import RunView
+from tui.panes.runs_table import Place
 
 
 def go_on(run: RunDirectory) -> str:
@@ -29,9 +30,12 @@ def go_on(run: RunDirectory) -> str:
     from core.runs.view import view_run
 
     check_run(run)
-    if is_locked(run) and view_run(run).status == "paused":
+    status = view_run(run).status if is_locked(run) else ""
+    if status == "paused":
         ask(run, "resume")
         return _("Asked: {run} goes on as soon as it can.").format(run=plain(run.id))
+    if status == "queued":
+        return _("{run} waits for its turn already.").format(run=plain(run.id))
     with lock_run(run, patience_s=0.5) as lock:
         begin(run)
         profile = make_resumable(run, overrides=(), from_step=None)
@@ -50,8 +54,8 @@ def end(run: RunDirectory, *, now: bool) -> str:
     return _("Asked: {run} ends as soon as it can.").format(run=plain(run.id))
 
 
-def places() -> Mapping[str, int]:
-    """The place of every run that waits among those of its device, from 1, by the path of its directory."""
+def places() -> Mapping[str, Place]:
+    """The place of every run that waits among those of its device, by the path of its directory."""
     from core.runs import queue
 
     held = {queue.place_of(run) for run in queue.holders().values()}
@@ -59,7 +63,8 @@ def places() -> Mapping[str, int]:
     found = {}
     for entry in queue.waiting():
         if entry.path not in held:
-            counts[entry.device] = found[entry.path] = counts.get(entry.device, 0) + 1
+            counts[entry.device] = counts.get(entry.device, 0) + 1
+            found[entry.path] = Place(counts[entry.device], queue.is_attended(entry))
     return found
 
 
@@ -78,8 +83,8 @@ def move_in_queue(run: RunDirectory, by: int) -> str:
         first, last = _("{run} is the next already."), _("{run} is the last already.")
         return (first if by < 0 else last).format(run=plain(run.id))
     queue.move(run, wanted + 1)
-    place = places().get(queue.place_of(run), 0)
-    return _("{run} is number {place} in the queue.").format(run=plain(run.id), place=place)
+    place = places().get(queue.place_of(run), Place(0))
+    return _("{run} is number {place} in the queue.").format(run=plain(run.id), place=place.number)
 
 
 def delete(run: RunDirectory) -> str:
@@ -116,7 +121,7 @@ def empty_trash(runs_dir: Path) -> str:
     found = in_trash(runs_dir)
     for item in found:
         remove_for_good(item)
-    return _("Removed for good: {count} runs.").format(count=len(found))
+    return _("The trash is empty now. Runs removed: {count}.").format(count=len(found))
 
 
 def command_lines(run: RunDirectory, view: RunView) -> list[str]:

@@ -63,6 +63,7 @@ class RowList(ScrollView, can_focus=True):
         self._cursor = 0
         self._strips: LRUCache[tuple[int, int, bool, Style], Strip] = LRUCache(_STRIPS_KEPT)
         self._painted: dict[int, Strip] = {}
+        self._styles: tuple[Style, Style] | None = None
 
     @property
     def cursor(self) -> int | None:
@@ -83,6 +84,11 @@ class RowList(ScrollView, can_focus=True):
         self._paint_changes()
         if was_empty and count:
             self.post_message(self.CursorMoved())
+
+    def render_lines(self, crop: Region) -> list[Strip]:
+        """Some lines; what they look like is found out once, for that goes through all ancestors."""
+        self._styles = None
+        return super().render_lines(crop)
 
     def render_line(self, y: int) -> Strip:
         """The line at `y` from the top of the view."""
@@ -136,10 +142,12 @@ class RowList(ScrollView, can_focus=True):
 
     def _line(self, y: int) -> Strip:
         width, index = self.scrollable_content_region.width, self.scroll_offset.y + y
-        if index >= self._count:
-            return Strip.blank(width, self.rich_style)
+        if self._styles is None:
+            self._styles = self.rich_style, self.get_component_rich_style("row-list--cursor")
         under_cursor = index == self._cursor
-        style = self.get_component_rich_style("row-list--cursor") if under_cursor else self.rich_style
+        style = self._styles[under_cursor and index < self._count]
+        if index >= self._count:
+            return Strip.blank(width, style)
         key = (index, width, under_cursor, style)
         strip = self._strips.get(key)
         if strip is None:
@@ -159,6 +167,7 @@ class RowList(ScrollView, can_focus=True):
         size = self.scrollable_content_region.size
         if not size or not self.is_attached:
             return
+        self._styles = None
         if not self._painted:
             self.refresh()
             return
