@@ -370,7 +370,7 @@ def _understood(make: Callable[[Mapping[str, Any]], T], fields: Any) -> T:
 def _death_words(code: int, console: list[str]) -> str:
     """How the process ended, and what it said last."""
     if code == -signal.SIGKILL:
-        words = _("the model process was killed by signal {number}, perhaps because memory ran out")
+        words = _("the model process was killed, perhaps because memory ran out (signal {number})")
     elif code < 0:
         words = _("the model process ended by signal {number}")
     else:

@@ -271,7 +271,8 @@ class Warm:
 
     def _loaded(self, profile: Profile) -> Base:
         folder = resolve_base(profile.model.base)
-        key = (*_identity(folder), profile.model.dtype, profile.model.device)
+        device = choose_device(profile.model.device).torch_device
+        key = (*_identity(folder), device, choose_precision(profile.model.dtype, device).dtype)
         if self._base is None or key != self._base_key:
             self._let_go()
             self.tell_state("busy", _("loading the model"))

@@ -133,9 +133,7 @@ def test_closing_while_it_starts_leaves_no_process(tmp_path: Path, stand_in: Cal
     assert not pid.exists() or not pid.read_text(encoding="utf-8") or not is_alive(int(pid.read_text(encoding="utf-8")))
 
 
-def test_a_flood_on_the_console_neither_hangs_nor_fills_memory(
-    tmp_path: Path, stand_in: Callable[[str], None]
-) -> None:
+def test_a_flood_on_the_console_neither_hangs_nor_fills_memory(tmp_path: Path, stand_in: Callable[[str], None]) -> None:
     stand_in(
         "for _ in range(40): sys.stderr.write('x' * 2**18)\n"
         "sys.stderr.write('\\n' + 'line\\n' * 200_000 + 'the end')\nsys.exit(1)"
@@ -153,7 +151,8 @@ def test_a_flood_on_the_console_neither_hangs_nor_fills_memory(
 def test_garbage_instead_of_answers(tmp_path: Path, stand_in: Callable[[str], None]) -> None:
     stand_in(
         "sys.stdin.readline()\n"
-        "sys.stdout.buffer.write(b'\\xff\\xfe\\n[1]\\nnull\\n{\"id\": [1]}\\n{\"state\": 3}\\n{}\\n' + b'[' * 100_000 + b'\\n')\n"
+        "lines = [b'\\xff\\xfe', b'[1]', b'null', b'{\"id\": [1]}', b'{\"state\": 3}', b'{}', b'[' * 100_000, b'']\n"
+        "sys.stdout.buffer.write(b'\\n'.join(lines))\n"
         "sys.stdout.flush(); sys.exit(0)"
     )
 

@@ -39,8 +39,8 @@ def test_the_lengths_of_the_rows_found(tmp_path: Path) -> None:
         await pilot.press("h")
         await settle(pilot)
         assert app.screen.query_one(Histogram)
-        assert "4 rows, 20 to 40 characters, half of them up to 20." in app.flat
-        assert "20 (50 %) · 28 (25 %) · 40 (25 %)" in app.flat
+        assert "4 rows, 20 to 30 characters, half of them up to 20." in app.flat
+        assert "20 (50 %) · 28 (25 %) · 30 (25 %)" in app.flat
         await pilot.press("h")
         await settle(pilot)
         assert len(app.screen_stack) == 1
@@ -48,8 +48,7 @@ def test_the_lengths_of_the_rows_found(tmp_path: Path) -> None:
         await settle(pilot)
         assert "No row has a length." in app.flat
 
-    rows = [row for row in poem_rows()]
-    drive(write_rows(tmp_path / "p.jsonl", *({**row, "instruction": ""} for row in rows)), steps)
+    drive(write_rows(tmp_path / "p.jsonl", *({**row, "instruction": ""} for row in poem_rows())), steps)
 
 
 def test_bins_leave_out_the_longest_few_and_say_so() -> None:
@@ -165,7 +164,7 @@ def test_a_file_that_no_rule_fits_is_mapped_by_a_dialog(tmp_path: Path) -> None:
         assert app.keys_set == [{"data.path": str(tmp_path / "odd.jsonl"), "data.columns": columns}]
         assert "牀前看月光" in app.flat and app.data_state.rows == 1
         assert app.pane.state()["columns"] == columns
-        app.pane.open(SAMPLE)
+        app.pane.open_file(SAMPLE)
         await settle(pilot)
         app.pane.restore({"path": SAMPLE})
         await settle(pilot)

@@ -303,7 +303,7 @@ def test_a_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:
         await settle(pilot)
         app.pane.go_to_row(3)
         assert list(app.pane.find_rows("a", 3)) == []
-        app.pane.open(SAMPLE)
+        app.pane.open_file(SAMPLE)
         await settle(pilot)
         assert "劉禹錫" in app.text and "no such file" not in app.text
 

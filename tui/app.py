@@ -9,9 +9,9 @@ import asyncio
 import signal
 from collections.abc import Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, cast
+from typing import Any, ClassVar, cast
 
-from textual import on, work
+from textual import on
 from textual.app import ComposeResult, SystemCommand
 from textual.binding import Binding
 from textual.containers import Container
@@ -19,10 +19,8 @@ from textual.events import DescendantFocus, Resize
 from textual.reactive import var
 from textual.screen import Screen
 from textual.widgets import Footer, Static
-from textual.worker import Worker, WorkerState, get_current_worker
 
 from core.data.rows import SAMPLE
-from core.errors import PoemError
 from core.i18n import N_, _
 from tui import messages
 from tui.keys import WorkScreen
@@ -34,11 +32,6 @@ from tui.widgets.header import Header, TabLine
 from tui.wording import header_facts
 from tui.workbench import RunSeen, Workbench
 
-if TYPE_CHECKING:
-    from core.client import ModelClient, ModelState
-    from core.device_memory import DeviceMemory, MemoryMeter
-    from tui.follow import Follower
-
 PANES = {
     "data": N_("Data"),
     "profile": N_("Profile"),
@@ -47,10 +40,7 @@ PANES = {
     "runs": N_("Runs"),
 }
 """The panes, and what they are called."""
-_LOOK_S = 0.5
-_MEMORY_S = 5.0
 _REMEMBER_S = 10.0
-_AT_WORK = ("starting", "running", "paused")
 _TILED_CELLS, _TILED_ROWS = 160, 45
 
 
@@ -93,14 +83,9 @@ class PoemApp(Workbench, inherit_bindings=False):
             settings: the person's own.
             state_dir: where the app remembers; None: nowhere.
         """
-        super().__init__()
-        self.start, self.runs_dir, self.settings, self._state_dir = start, runs_dir, settings, state_dir
+        super().__init__(runs_dir)
+        self.start, self.settings, self._state_dir = start, settings, state_dir
         self._remembered: dict[str, Any] = read_state(state_dir) if state_dir else {}
-        self._follower: Follower | None = None
-        self._looking = False
-        self._model: ModelClient | None = None
-        self._meter: MemoryMeter | None = None
-        self._memory: DeviceMemory | None = None
         for theme in THEMES:
             self.register_theme(theme)
         self.set_reactive(PoemApp.layout_wanted, settings.layout)
@@ -152,10 +137,7 @@ class PoemApp(Workbench, inherit_bindings=False):
             self.query_one(f"#{name}").border_title = f"{number} {_(title)}"
         self._restore()
         self._arrange()
-        self._look()
-        self.set_interval(_LOOK_S, self._look)
-        self._read_memory()
-        self.set_interval(_MEMORY_S, self._read_memory)
+        self.begin_to_look()
         self.set_interval(_REMEMBER_S, self.remember)
         # The terminal went away: nothing can be drawn any more, but what was typed is kept. Runs don't notice.
         asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, self.leave)
@@ -311,11 +293,11 @@ class PoemApp(Workbench, inherit_bindings=False):
 
     @on(messages.OpenData)
     def _open_data(self, event: messages.OpenData) -> None:
-        self._ask("data").open(event.path)
+        self._ask("data").open_file(event.path)
 
     @on(messages.OpenProfile)
     def _open_profile(self, event: messages.OpenProfile) -> None:
-        self._ask("profile").open(event.source)
+        self._ask("profile").open_profile(event.source)
 
     @on(messages.SetKeys)
     def _set_keys(self, event: messages.SetKeys) -> None:
@@ -339,63 +321,15 @@ class PoemApp(Workbench, inherit_bindings=False):
     def _ask(self, pane: str) -> Any:
         return self.query_one(f"#{pane}")
 
-    # -- the model process
+    # -- the header
 
-    @property
-    def model(self) -> ModelClient:
-        """The model process; it starts at its first request."""
-        if self._model is None:
-            from core.client import ModelClient
-
-            self._model = ModelClient(self._model_changed, runs_dir=self.runs_dir)
-        return self._model
-
-    def _model_changed(self, state: ModelState) -> None:
-        self.model_state = state
-
-    @on(messages.FreeDevice)
-    async def _free_device(self) -> None:
-        if self._model is not None:
-            await self._model.unload()
-
-    # -- runs and memory
-
-    @on(messages.LookAtRuns)
-    def _look(self) -> None:
-        if not self._looking:
-            from tui.follow import Follower
-
-            self._follower = self._follower or Follower(self.runs_dir)
-            self._looking = True
-            self._look_at_runs(self._follower)
-
-    @work(thread=True, exit_on_error=False)
-    def _look_at_runs(self, follower: Follower) -> None:
-        worker = get_current_worker()
-        try:
-            runs, problem = follower.look(lambda: worker.is_cancelled), ""
-        except PoemError as error:
-            runs, problem = (), str(error)
-        if not worker.is_cancelled:
-            self.call_from_thread(self._seen, runs, problem)
-
-    def _seen(self, runs: tuple[RunSeen, ...], problem: str) -> None:
-        self._looking = False
-        self.runs_problem = problem
-        self.runs = runs  # equal ones change nothing
-
-    def _read_memory(self) -> None:
-        from core.device_memory import MemoryMeter
-
-        self._meter = self._meter or MemoryMeter()
-        self._memory = self._meter.read()
+    def watch_memory(self) -> None:
+        """The header shows it."""
         self._show_facts()
 
     def watch_runs(self, before: tuple[RunSeen, ...], now: tuple[RunSeen, ...]) -> None:
-        """A run that has begun elsewhere gets the device that the warm model holds."""
-        at_work = {run.id for run in before if run.view.status in _AT_WORK}
-        if self._model is not None and any(run.view.status in _AT_WORK and run.id not in at_work for run in now):
-            self.post_message(messages.FreeDevice())
+        """The header shows the one at work."""
+        super().watch_runs(before, now)
         self._show_facts()
 
     def watch_data_state(self) -> None:
@@ -407,8 +341,9 @@ class PoemApp(Workbench, inherit_bindings=False):
         self._show_facts()
 
     def _show_facts(self) -> None:
-        for header in self.query(Header):
-            header.show(tuple(header_facts(self, self._memory)))
+        if self._is_mounted:
+            for header in self.query(Header):
+                header.show(tuple(header_facts(self)))
 
     # -- the end
 
@@ -433,16 +368,3 @@ class PoemApp(Workbench, inherit_bindings=False):
         """Remember everything and end the app, at once."""
         self.remember()
         self.exit()
-
-    async def on_unmount(self) -> None:
-        """The model process ends with the app; runs don't."""
-        if self._model is not None:
-            await self._model.close()
-
-    def on_worker_state_changed(self, event: Worker.StateChanged) -> None:
-        """A look at the runs that failed is reported, and the next one is tried."""
-        if event.state == WorkerState.ERROR and event.worker.error is not None:
-            from tui.widgets.dialogs import ErrorReport, report_of
-
-            self._looking = False
-            self.push_screen(ErrorReport(_("Looking at the runs failed"), report_of(event.worker.error)))

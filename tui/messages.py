@@ -1,12 +1,15 @@
-"""What panes ask of the app; nobody but the app answers, so no pane need know another."""
+"""What panes and threads tell the app; nobody but the app answers, so no pane need know another."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from textual.message import Message
+
+if TYPE_CHECKING:
+    from tui.workbench import RunSeen
 
 
 @dataclass
@@ -68,3 +71,17 @@ class FreeDevice(Message):
 @dataclass
 class LookAtRuns(Message):
     """Something about the runs has just been changed: look at once, not at the next turn."""
+
+
+@dataclass
+class RunsSeen(Message):
+    """The runs as they are now; the later of two such messages holds all that the earlier did."""
+
+    runs: tuple[RunSeen, ...]
+    """Newest first."""
+    problem: str
+    """Why the runs directory can't be read; empty where it can."""
+
+    def can_replace(self, message: Message) -> bool:
+        """Only the latest matters."""
+        return isinstance(message, RunsSeen)

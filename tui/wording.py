@@ -11,7 +11,6 @@ from tui.widgets.header import Fact
 from tui.workbench import Workbench
 
 if TYPE_CHECKING:
-    from core.device_memory import DeviceMemory
     from core.runs.view import RunView
 
 _STYLES = {"running": "bold $text-success", "paused": "bold $text-warning", "queued": "bold $text-warning"}
@@ -19,7 +18,7 @@ _OPEN = ("paused", "starting", "queued")
 _BYTES_PER_GB = 2**30
 
 
-def header_facts(bench: Workbench, memory: DeviceMemory | None) -> Iterator[Fact]:
+def header_facts(bench: Workbench) -> Iterator[Fact]:
     """The run at work and how far it is, the profile, the data, the memory; what matters most first."""
     yield Fact("poemtui", "bold $text-primary")
     run = next((run for run in bench.runs if run.view.status == "running"), None)
@@ -36,6 +35,7 @@ def header_facts(bench: Workbench, memory: DeviceMemory | None) -> Iterator[Fact
     if data.path:
         name = PurePath(data.path).name
         yield Fact(_("{name} {rows:,} rows").format(name=name, rows=data.rows) if data.rows else name, "", 40)
+    memory = bench.memory
     if memory is not None:
         used, total = memory.used_bytes / _BYTES_PER_GB, memory.total_bytes / _BYTES_PER_GB
         yield Fact(f"{memory.device} {used:.1f}/{total:.0f} GB")

@@ -9,15 +9,26 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from textual import on, work
 from textual.app import App
 from textual.reactive import var
+from textual.worker import Worker, WorkerState, get_current_worker
+
+from core.errors import PoemError
+from core.i18n import _
+from tui import messages
 
 if TYPE_CHECKING:
     from core.client import ModelClient, ModelState
-
+    from core.device_memory import DeviceMemory, MemoryMeter
     from core.profile.schema import Profile
     from core.runs.events import Event
     from core.runs.view import RunView
+    from tui.follow import Follower
+
+_LOOK_S = 0.5
+_MEMORY_S = 5.0
+_AT_WORK = ("starting", "running", "paused")
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +90,7 @@ class RunSeen:
 
 
 class Workbench(App[None]):
-    """The shared state of the app."""
+    """The shared state of the app, and what keeps it true."""
 
     data_state: var[DataState] = var(DataState(""))
     profile_state: var[ProfileState] = var(ProfileState(""))
@@ -89,10 +100,92 @@ class Workbench(App[None]):
     """Why the runs directory can't be read; empty where it can."""
     model_state: var[ModelState | None] = var(None)
     """How the model process is; None before its first request."""
+    memory: var[DeviceMemory | None] = var(None)
+    """How full the memory is that models live in."""
 
-    runs_dir: Path
+    def __init__(self, runs_dir: Path) -> None:
+        """The state of a runs directory, which need not exist."""
+        super().__init__()
+        self.runs_dir = runs_dir
+        self._follower: Follower | None = None
+        self._looking = False
+        self._model: ModelClient | None = None
+        self._meter: MemoryMeter | None = None
+
+    # -- the model process
 
     @property
     def model(self) -> ModelClient:
         """The model process; it starts at its first request."""
-        raise NotImplementedError
+        if self._model is None:
+            from core.client import ModelClient
+
+            self._model = ModelClient(self._model_changed, runs_dir=self.runs_dir)
+        return self._model
+
+    def _model_changed(self, state: ModelState) -> None:
+        self.model_state = state
+
+    @on(messages.FreeDevice)
+    async def _free_device(self) -> None:
+        if self._model is not None:
+            await self._model.unload()
+
+    async def on_unmount(self) -> None:
+        """The model process ends with the app; runs don't."""
+        if self._model is not None:
+            await self._model.close()
+
+    # -- runs and memory
+
+    def begin_to_look(self) -> None:
+        """Look at runs and memory, now and from now on."""
+        self._look()
+        self.set_interval(_LOOK_S, self._look)
+        self._read_memory()
+        self.set_interval(_MEMORY_S, self._read_memory)
+
+    @on(messages.LookAtRuns)
+    def _look(self) -> None:
+        if not self._looking:
+            from tui.follow import Follower
+
+            self._follower = self._follower or Follower(self.runs_dir)
+            self._looking = True
+            self._look_at_runs(self._follower)
+
+    @work(thread=True, exit_on_error=False)
+    def _look_at_runs(self, follower: Follower) -> None:
+        worker = get_current_worker()
+        try:
+            runs, problem = follower.look(lambda: worker.is_cancelled), ""
+        except PoemError as error:
+            runs, problem = (), str(error)
+        if not worker.is_cancelled:
+            self.post_message(messages.RunsSeen(runs, problem))
+
+    @on(messages.RunsSeen)
+    def _seen(self, event: messages.RunsSeen) -> None:
+        self._looking = False
+        self.runs_problem = event.problem
+        self.runs = event.runs  # equal ones change nothing
+
+    def watch_runs(self, before: tuple[RunSeen, ...], now: tuple[RunSeen, ...]) -> None:
+        """A run that has begun, here or elsewhere, gets the device that the warm model holds."""
+        at_work = {run.id for run in before if run.view.status in _AT_WORK}
+        if self._model is not None and any(run.view.status in _AT_WORK and run.id not in at_work for run in now):
+            self.post_message(messages.FreeDevice())
+
+    def _read_memory(self) -> None:
+        from core.device_memory import MemoryMeter
+
+        self._meter = self._meter or MemoryMeter()
+        self.memory = self._meter.read()
+
+    def on_worker_state_changed(self, event: Worker.StateChanged) -> None:
+        """A look at the runs that failed is reported, and the next one is tried."""
+        if event.state == WorkerState.ERROR and event.worker.error is not None:
+            from tui.widgets.dialogs import ErrorReport, report_of
+
+            self._looking = False
+            self.push_screen(ErrorReport(_("Looking at the runs failed"), report_of(event.worker.error)))

@@ -7,10 +7,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from core.errors import PoemError
+from core.i18n import _
 from core.profile.document import profile_to_dict
 from core.profile.schema import Profile
 
 Kind = Literal["same", "added", "removed", "gap"]
+_MOST_LINES = 5_000
 _KINDS: Mapping[str, Kind] = {"+": "added", "-": "removed", "@": "gap", " ": "same"}
 
 
@@ -25,15 +28,16 @@ class DiffLine:
 
 
 def difference(before: str, after: str, *, around: int = 2) -> tuple[DiffLine, ...]:
-    """What became of a text: changed lines and `around` lines on either side; empty where they are the same."""
-    lines = list(difflib.unified_diff(before.splitlines(), after.splitlines(), n=around, lineterm=""))[2:]
-    kinds: dict[str, Literal["same", "added", "removed", "gap"]] = {
-        "+": "added",
-        "-": "removed",
-        "@": "gap",
-        " ": "same",
-    }
-    return tuple(DiffLine(kinds[line[0]], "" if line[0] == "@" else line[1:]) for line in lines if line)
+    """What became of a text: changed lines and `around` lines on either side; empty where they are the same.
+
+    Raises:
+        PoemError: a text is so long that comparing would take minutes.
+    """
+    old, new = before.splitlines(), after.splitlines()
+    if max(len(old), len(new)) > _MOST_LINES:
+        raise PoemError(_("texts of more than {count} lines aren't compared").format(count=_MOST_LINES))
+    lines = list(difflib.unified_diff(old, new, n=around, lineterm=""))[2:]
+    return tuple(DiffLine(_KINDS[line[0]], "" if line[0] == "@" else line[1:]) for line in lines)
 
 
 def differing_keys(profiles: Sequence[Profile]) -> Iterator[tuple[str, tuple[Any, ...]]]:

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import math
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from core.errors import PoemError
 from core.i18n import _
-from core.plain import plain
 from core.profile.key import Key
 from core.profile.lines import find_lines
+from core.profile.problem import problems_error
+from core.profile.syntax import parse_toml
 
 _RATIO_STEP = 0.05
+_LONGEST_VALUE_LINES = 40
 _SERIES = (1, 2, 5)
 
 
@@ -28,61 +30,66 @@ def set_value(text: str, key: str, value: Any) -> str:
     Raises:
         PoemError: the text isn't TOML, or something else stands where the key's table should.
     """
-    import tomlkit
-    from tomlkit.exceptions import TOMLKitError
-
     table, _dot, field = key.rpartition(".")
-    try:
-        before = tomllib.loads(text)
-        document = tomlkit.parse(text)
-    except (ValueError, RecursionError, TOMLKitError) as error:
-        raise PoemError(
-            _("the profile isn't TOML as it stands: {reason}").format(reason=plain(str(error))),
-            hint=_("Mend that first."),
-            where=key,
-        ) from None
-    wanted = _with(before, table, field, value)
-    if field in before.get(table, {}):
-        document[table][field] = value
-        changed = tomlkit.dumps(document)
-        if tomllib.loads(changed) == wanted:
-            return changed
-    item = tomlkit.item(value)
-    if isinstance(value, Mapping):
-        item = tomlkit.inline_table()
-        item.update(value)
-    line = f"{field} = {item.as_string()}"
-    for candidate in _candidates(text, table, line):
+    read = parse_toml(text)
+    if read.document is None or read.problems:
+        raise problems_error(read.problems[:1], key)
+    held = read.document.get(table, {})
+    if not isinstance(held, dict):
+        raise PoemError(_("{table} is no table here").format(table=table), where=key)
+    wanted = {**read.document, table: {**held, field: value}}
+    if read.document == wanted:
+        return text
+    for candidate in _candidates(text, table, field, value, is_there=field in held):
         try:
             if tomllib.loads(candidate) == wanted:
                 return candidate
-        except ValueError:
+        except (ValueError, RecursionError):
             continue
     raise PoemError(_("{key} can't be put into this text").format(key=key), hint=_("Type it in."), where=key)
 
 
-def _with(document: Mapping[str, Any], table: str, field: str, value: Any) -> dict[str, Any]:
-    held = document.get(table, {})
-    if not isinstance(held, dict):
-        raise PoemError(_("{table} is no table here").format(table=table), where=table)
-    return {**document, table: {**held, field: value}}
+def _candidates(text: str, table: str, field: str, value: Any, *, is_there: bool) -> Iterator[str]:
+    """Texts in which the key may have the value, the best first."""
+    import tomlkit
+    from tomlkit.exceptions import TOMLKitError
+
+    item = tomlkit.item(value)
+    if isinstance(value, Mapping):
+        item = tomlkit.inline_table()
+        item.update(value)
+    if not is_there:
+        yield from _with_line(text, table, f"{field} = {item.as_string()}")
+    try:
+        document: Any = tomlkit.parse(text)
+        if is_there and isinstance(document[table][field], tomlkit.items.Table):
+            held = document[table][field]
+            held.clear()
+            held.update(value)
+        else:
+            document[table][field] = item
+        yield tomlkit.dumps(document)
+    except (TOMLKitError, RecursionError, ValueError, KeyError, TypeError, AttributeError):
+        return
 
 
-def _candidates(text: str, table: str, line: str) -> list[str]:
-    """Texts with the line put in at places where it may belong, the best first."""
+def _with_line(text: str, table: str, line: str) -> Iterator[str]:
+    """Texts with a line put in: behind the table's last key, as a dotted key, or in a new table at the end."""
     end = "\r\n" if "\r\n" in text else "\n"
-    lines = text.split(end)
-    places = find_lines(text)
-    known = sorted({number for path, number in places.items() if path[:1] == (table,) and len(path) <= 2}, reverse=True)
-    found = []
+    lines = [f"{one}\n" for one in text.split("\n")]
+    lines[-1] = lines[-1][:-1]
+    known = sorted(
+        {number for path, number in find_lines(text).items() if path[:1] == (table,) and len(path) <= 2}, reverse=True
+    )
     if known:
-        last = known[0]
-        found = [[*lines[:at], line, *lines[at:]] for one in known for at in range(one, min(len(lines), one + 40) + 1)]
-        dotted = f"{table}.{line}"
-        found += [[*lines[:at], dotted, *lines[at:]] for at in (last, 0)]
+        # The last value may go on for some lines.
+        places = [*range(known[0], min(len(lines), known[0] + _LONGEST_VALUE_LINES) + 1), *known[1:], 0]
+        for shown in (line, f"{table}.{line}"):
+            for at in places:
+                before, after = "".join(lines[:at]), "".join(lines[at:])
+                yield f"{before}{shown}{end}{after}" if before[-1:] in ("", "\n") else f"{before}{end}{shown}"
     body = text.rstrip()
-    whole = f"{body}{end}{end}[{table}]{end}{line}{end}" if body else f"[{table}]{end}{line}{end}"
-    return [*(end.join(one) for one in found), whole]
+    yield f"{body}{end}{end}[{table}]{end}{line}{end}" if body else f"[{table}]{end}{line}{end}"
 
 
 def changed_lines(before: str, after: str) -> tuple[int, int, list[str]]:

@@ -90,13 +90,13 @@ class DatasetPane(FilePane):
 
     # -- the file
 
-    def open(self, path: str, *, columns: Mapping[str, str] | None = None) -> None:
+    def open_file(self, path: str, *, columns: Mapping[str, str] | None = None) -> None:
         """Open another file."""
         self.view = self.wanted = View()
         self._row_wanted = None
         self._set_query("")
         self._count(_("reading …"))
-        super().open(path, columns=columns)
+        super().open_file(path, columns=columns)
         self.query_one(RowList).show(0, self._cells)
 
     def file_opened(self) -> None:
@@ -328,7 +328,7 @@ class DatasetPane(FilePane):
         if state.get("path") != self.path:
             return
         if isinstance(columns, dict) and columns and all(map(_is_text, (*columns, *columns.values()))):
-            self.open(self.path, columns=columns)
+            self.open_file(self.path, columns=columns)
         query, sort, row = state.get("query"), state.get("sort"), state.get("row")
         view = View(
             query if isinstance(query, str) else "",

@@ -17,7 +17,7 @@ from textual.widgets import Static
 from core.data.rows import BadRow, Row
 from core.errors import PoemError
 from core.i18n import _
-from tui.panes.dataset_poem import bad_row_content, example_content, poem_content
+from tui.panes.dataset_poem import bad_row_content, example_content, poem_content, rest_content
 from tui.plain import content
 from tui.widgets.token_strip import TokenStrip
 from tui.workbench import ProfileState, Workbench
@@ -47,11 +47,12 @@ class RowDetail(VerticalScroll):
         return self._with_tokens
 
     def compose(self) -> ComposeResult:
-        """The poem, the tokens and the example."""
+        """The poem, the tokens, the example and what else the row holds."""
         yield Static(id="poem")
         yield Static(id="tokens-head")
         yield TokenStrip(id="tokens")
         yield Static(id="example")
+        yield Static(id="rest")
 
     def on_mount(self) -> None:
         """Follow the profile, which makes the examples."""
@@ -68,6 +69,7 @@ class RowDetail(VerticalScroll):
         else:
             shown = content(nothing, "$text-muted") if row is None else bad_row_content(row)
         self.query_one("#poem", Static).update(shown)
+        self.query_one("#rest", Static).update(rest_content(row) if isinstance(row, Row) else "")
         self.scroll_home(animate=False)
         self._show_example()
         self._want_tokens()

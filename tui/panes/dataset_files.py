@@ -43,10 +43,10 @@ class FilePane(ReadingPane):
 
     def on_mount(self) -> None:
         """Open the file; follow the profile, which may say what the columns are."""
-        self.open(self.path)
+        self.open_file(self.path)
         self.watch(self.workbench, "profile_state", self._profile_changed, init=False)
 
-    def open(self, path: str, *, columns: Mapping[str, str] | None = None) -> None:
+    def open_file(self, path: str, *, columns: Mapping[str, str] | None = None) -> None:
         """Open another file.
 
         Args:
@@ -67,7 +67,7 @@ class FilePane(ReadingPane):
         if self._examples and self._columns_of_profile():
             if isinstance(self.app.screen, MapColumns):
                 self.app.screen.dismiss(None)
-            self.open(self.path)
+            self.open_file(self.path)
 
     def file_opened(self) -> None:
         """Remember it."""
@@ -102,7 +102,7 @@ class FilePane(ReadingPane):
     def _mapped(self, columns: dict[str, str] | None) -> None:
         if not columns:
             return
-        self.open(self.path, columns=columns)
+        self.open_file(self.path, columns=columns)
         profile = self.workbench.profile_state.profile
         if profile is not None and profile.data.path == self.path:
             self.post_message(messages.SetKeys({"data.columns": columns}))
@@ -128,7 +128,7 @@ class FilePane(ReadingPane):
             suggester=PathSuggester(also=(SAMPLE,)),
             recent=[path for path in self.recent if path != self.path],
         )
-        self.app.push_screen(question, lambda path: self.open(path.strip()) if path and path.strip() else None)
+        self.app.push_screen(question, lambda path: self.open_file(path.strip()) if path and path.strip() else None)
 
     def action_export(self) -> None:
         """Ask where to write the rows that are shown."""

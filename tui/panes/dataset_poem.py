@@ -24,7 +24,7 @@ def verse_lines(text: str) -> Iterator[str]:
 
 
 def poem_content(row: Row) -> Content:
-    """Title and author, the couplets (what the model is given in bold) and, below, everything else the row holds."""
+    """Title and author, the couplets (what the model is given in bold) and, below, what else is short."""
     parts = []
     named = [content(row.extra[name], style) for name, style in zip(_NAMED_APART, ("bold", ""), strict=True)
              if row.extra.get(name)]  # fmt: skip
@@ -33,13 +33,24 @@ def poem_content(row: Row) -> Content:
     if row.input.strip():
         parts.append(content("\n".join(verse_lines(row.input)), "bold"))
     parts.append(content("\n".join(verse_lines(row.output))))
+    short, _long = _facts(row)
+    parts.append(content("  ".join(short), "$text-muted"))
+    return Content("\n").join(parts)
+
+
+def rest_content(row: Row) -> Content:
+    """What the row holds beside the poem and isn't short."""
+    _short, long = _facts(row)
+    return content("\n".join(long), "$text-muted")
+
+
+def _facts(row: Row) -> tuple[list[str], list[str]]:
+    """What there is beside the poem: what shares a line with others, and what has lines of its own."""
     facts = [_("row {number}").format(number=row.number)]
     facts += [_labelled(name, value) for name, value in row.extra.items() if value and name not in _NAMED_APART]
     facts += [_labelled("instruction", row.instruction)] if row.instruction else []
     short = [fact for fact in facts if cell_len(fact[:_SHORT_CELLS]) < _SHORT_CELLS]
-    parts.append(content("  ".join(short), "$text-muted"))
-    parts += [content(fact, "$text-muted") for fact in facts if fact not in short]
-    return Content("\n").join(parts)
+    return short, [fact for fact in facts if fact not in short]
 
 
 def _labelled(name: str, value: str) -> str:

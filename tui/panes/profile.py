@@ -101,7 +101,7 @@ class ProfilePane(Pane):
         """Open what is to be opened, and watch the disk and the data."""
         self._check_timer = self.set_timer(_CHECK_AFTER_S, self._check, pause=True)
         if not self._saved:
-            self.open(self._source)
+            self.open_profile(self._source)
         self.set_interval(_LOOK_AT_DISK_S, self._look_at_disk)
         self.watch(self.workbench, "data_state", self._tell_head, init=False)
 
@@ -116,7 +116,7 @@ class ProfilePane(Pane):
         """Whether the text is another than what was saved or opened."""
         return self._editor.text != self._saved
 
-    def open(self, source: str) -> None:
+    def open_profile(self, source: str) -> None:
         """Open a preset or a file in the place of what is open; what isn't saved is asked about first."""
         if self._saved and self.unsaved:
             text = _("{name} has changes that aren't saved.").format(name=self._source)
@@ -371,13 +371,13 @@ class ProfilePane(Pane):
 
         names = preset_names()
         question = Choose(_("New from a preset"), names)
-        self.app.push_screen(question, lambda at: None if at is None else self.open(names[at]))
+        self.app.push_screen(question, lambda at: None if at is None else self.open_profile(names[at]))
 
     def action_open_other(self) -> None:
         """A preset or a file."""
         from tui.panes.profile_dialogs import ask_which
 
-        ask_which(self, self.open)
+        ask_which(self, self.open_profile)
 
     def action_compare(self) -> None:
         """What differs from the saved text, a preset or a run."""

@@ -124,7 +124,7 @@ class RunsPane(ReadingPane):
         self.query_one("#runs-head", Static).update(content(lay_out(self._table.head())))
         # No taller than its lines, where the details are below it.
         table, most = self.query_one("#runs-table"), len(self._listed) + 1
-        table.styles.max_height = None if self.has_class("-wide", "-none") else most
+        table.styles.max_height = None if self.has_class("-wide") or not self._listed else most
         if (self._listed, self._table) == before and self._listed:
             self._show_run()
             return

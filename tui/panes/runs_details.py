@@ -146,7 +146,7 @@ def disk_words(disk: OnDisk) -> list[str]:
         steps = " ".join(f"{step}★" if step == disk.best else str(step) for step in disk.checkpoints)
         parts.append(_("checkpoints {steps}").format(steps=steps))
     if not parts:
-        parts.append(_("neither adapter nor checkpoint"))
+        parts.append(_("no adapter, no checkpoint"))
     return [*parts, size_words(disk.size_bytes)]
 
 

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 MOST_MARKED = 4
 _MARK_CELLS, _SCROLLBAR_CELLS = 2, 1
-_LONGEST_CELLS = 28
+_LONGEST_CELLS, _SHORT_NAME_CELLS, _LEAST_NAME_CELLS = 28, 16, 4
 _LOOKS = {
     "running": "good", "finished": "", "failed": "problem", "died": "problem", "unreadable": "problem",
     "queued": "muted", "stopped": "muted",
@@ -71,7 +71,7 @@ class Listed:
         """The lowest held-out loss after at least one step; None: not known."""
         known = [loss for step, loss in self.seen.view.evals if step > 0]
         known += [loss for loss in (self.seen.view.eval_loss,) if loss is not None]
-        return min(known, default=None)
+        return min((loss for loss in known if loss == loss), default=None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -258,14 +258,16 @@ def fit_table(runs: Sequence[Listed], order: Order, width: int) -> Table:
         for column in COLUMNS
     }
     wanted["mark"] = 1
+    name_cells, wanted["run"] = wanted["run"], min(_SHORT_NAME_CELLS, wanted["run"])
     room = width - _MARK_CELLS - _SCROLLBAR_CELLS
     kept: list[Column] = []
     for column in sorted(COLUMNS, key=lambda column: 0 if column.name == order.column else column.rank):
         if not column.rank or sum(wanted[other.name] + 1 for other in kept) + wanted[column.name] <= room:
             kept.append(column)
     left = room - sum(wanted[column.name] + 1 for column in kept) + 1
-    if left < 0:
-        wanted["run"] = max(4, wanted["run"] + left)
+    longer = min(left, name_cells - wanted["run"])  # less than nothing in a very narrow list
+    wanted["run"] = max(_LEAST_NAME_CELLS, wanted["run"] + longer)
+    left -= longer
     for column in kept:
         if left > 0 and column.name != "mark":
             wanted[column.name] += 1  # twice as far apart, as far as that goes
