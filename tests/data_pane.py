@@ -19,7 +19,6 @@ from core.data.rows import Row
 from tui import messages
 from tui.keys import WorkScreen
 from tui.panes.dataset import DatasetPane
-from tui.panes.dataset_detail import RowDetail
 from tui.widgets.row_list import RowList
 from tui.workbench import ProfileState, Workbench
 
@@ -61,7 +60,7 @@ class PaneApp(Workbench):
     ENABLE_COMMAND_PALETTE = False
 
     def __init__(self, path: str) -> None:
-        super().__init__()
+        super().__init__(Path("no runs"))
         self.path = path
         self.keys_set: list[dict[str, Any]] = []
         self.fake = FakeModel()
@@ -186,8 +185,3 @@ def with_profile(app: PaneApp, text: str) -> None:
 
     profile, problems = check_text(text)
     app.profile_state = ProfileState("test.toml", text=text, profile=profile, problems=len(problems))
-
-
-def detail(app: PaneApp) -> RowDetail:
-    """The row beside or below the list."""
-    return app.query_one(RowDetail)

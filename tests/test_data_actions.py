@@ -1,4 +1,4 @@
-"""What the Data pane does with files, by keys: open, export, map columns, train on; and the field that completes paths."""
+"""What the Data pane does with files, by keys: open, export, map columns, train on; and how paths are completed."""
 
 from __future__ import annotations
 

@@ -17,7 +17,6 @@ from core.errors import PoemError
 from tests.data_pane import (
     HOSTILE,
     PaneApp,
-    detail,
     drive,
     field,
     lines_of,

@@ -41,7 +41,11 @@ def test_in_every_preset_a_missing_key_adds_one_line_to_its_table(preset: str) -
     text = preset_text(preset)
     document = tomllib.loads(text)
     for name, key in KEYS.items():
-        if key.kind in ("columns", "tasks") or key.table.startswith("data.") or key.field in document.get(key.table, {}):
+        if (
+            key.kind in ("columns", "tasks")
+            or key.table.startswith("data.")
+            or key.field in document.get(key.table, {})
+        ):
             continue
         changed = set_value(text, name, 3)
         fields = document.get(key.table, {})
@@ -141,7 +145,7 @@ STEPS = [
     ("generation.top_p", 0.05, 0.1, 0.05), ("generation.top_p", 0.01, 0.06, 0.01),
     ("generation.seed", 42, 50, 20), ("generation.seed", 2**32 - 1, 2**32 - 1, 2_000_000_000),
     ("train.schedule", "linear", "cosine", "constant"), ("train.schedule", "constant", "linear", "cosine"),
-    ("model.device", "auto", "cpu", "cuda"), ("model.device", "cuda:1", "auto", "cuda"),
+    ("model.device", "auto", "cpu", "cuda"), ("model.device", "cuda:1", "auto", "auto"),
     ("model.base", "x", "x", "x"), ("lora.target_modules", ("a",), ("a",), ("a",)),
 ]  # fmt: skip
 

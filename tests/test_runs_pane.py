@@ -55,7 +55,6 @@ def test_the_table_tells_how_each_run_stands(tmp_path: Path, size: tuple[int, in
     make_three(tmp_path)
 
     async def steps(pilot: Pilot[None]) -> None:
-        await until(pilot, lambda: "lunar" in app.text)
         text = [" ".join(line.strip("│").partition("│")[0].split()) for line in app.lines]
         head = next(line for line in text if line.startswith("run started▾ state"))
         assert head.startswith("run started▾ state steps training held-out time")

@@ -9,9 +9,8 @@ from pathlib import Path
 
 import pytest
 from rich.cells import cell_len
-from textual.events import Key
 from textual.pilot import Pilot
-from textual.widgets import Input, Static, TabbedContent
+from textual.widgets import Static, TabbedContent
 
 from core.data.rows import SAMPLE
 from core.runs.directory import create_run
@@ -19,7 +18,6 @@ from core.runs.event_log import EventLog
 from core.runs.events import EvalDone, RunFinished, RunPaused, RunQueued, RunStarted, SampleMade, StepDone
 from core.runs.lock import lock_run
 from tui.app import PoemApp
-from tui.panes.dataset import verse_lines
 from tui.panes.runs import RunsPane
 from tui.plain import fit
 from tui.widgets.row_list import RowList
@@ -60,34 +58,6 @@ def lines_of(app: PoemApp) -> list[str]:
 def write_rows(path: Path, *rows: dict[str, str]) -> str:
     path.write_text("\n".join(json.dumps(row) for row in rows), encoding="utf-8")
     return str(path)
-
-
-@pytest.mark.parametrize("size", SIZES)
-def test_search_and_poem(tmp_path: Path, size: tuple[int, int]) -> None:
-    async def steps(pilot: Pilot[None]) -> None:
-        text = "\n".join(lines_of(app))
-        assert "builtin:tang-sample: 400 rows" in text
-        assert "›   0 劉禹錫   和樂天春詞" in text
-        poem = [line.rstrip().rpartition("  ")[2] for line in lines_of(app)]
-        assert poem.index("行到中庭數花朵，蜻蜓飛上玉搔頭。") == poem.index("新妝面面下朱樓，深鎖春光一院愁。") + 1
-        assert {cell_len(line) for line in lines_of(app)} == {size[0]}
-        await pilot.press("slash", "張", "喬", "space", "吹", "backspace", "書")
-        await pilot.pause()
-        assert "builtin:tang-sample: 1 of 400 rows" in "\n".join(lines_of(app))
-        await pilot.press("q", "enter")
-        await pilot.pause()
-        assert "No row holds that." in "\n".join(lines_of(app))
-        await pilot.press("escape", "end")
-        await pilot.pause()
-        assert app.query_one("#rows", RowList).cursor == 399
-        assert "› 399" in "\n".join(lines_of(app))
-        await pilot.press("q")
-        await pilot.pause()
-        assert app._exit
-
-    app = PoemApp(SAMPLE, runs_dir=tmp_path / "none")
-    drive(app, steps, size)
-    assert app.return_code == 0
 
 
 @pytest.mark.parametrize("size", SIZES)
@@ -188,21 +158,6 @@ def test_a_file_that_cannot_be_read_is_named_and_the_app_lives(tmp_path: Path, n
     drive(app, steps)
 
 
-@pytest.mark.parametrize("tab", ["1", "2"])
-def test_no_key_typed_right_after_the_slash_is_lost(tmp_path: Path, tab: str) -> None:
-    async def steps(pilot: Pilot[None]) -> None:
-        await pilot.press(tab)
-        await settle(pilot)
-        for key in "/月/":
-            app.post_message(Key("slash" if key == "/" else key, key))
-        await settle(pilot)
-        assert (app.query_one(Input).value, app.query_one(TabbedContent).active) == ("月/", "data")
-
-    app = PoemApp(SAMPLE, runs_dir=tmp_path)
-    drive(app, steps)
-
-
-def test_fitting_and_verse() -> None:
+def test_fitting() -> None:
     assert [fit("夜雨寄北", cells) for cells in (9, 8, 7, 6)] == ["夜雨寄北 ", "夜雨寄北", "夜雨寄…", "夜雨… "]
     assert fit("𠀀\n", 4) == "𠀀␊ "
-    assert list(verse_lines("春眠不覺曉，處處聞啼鳥。夜來風雨聲")) == ["春眠不覺曉，處處聞啼鳥。", "夜來風雨聲"]

@@ -41,6 +41,7 @@ PANES = {
 }
 """The panes, and what they are called."""
 _REMEMBER_S = 10.0
+_LEAST_CELLS, _LEAST_ROWS = 80, 24
 _TILED_CELLS, _TILED_ROWS = 160, 45
 
 
@@ -48,11 +49,9 @@ class PoemApp(Workbench, inherit_bindings=False):
     """One screen with five panes."""
 
     TITLE = "poemtui"
-    CSS_PATH: ClassVar = [f"css/{name}.tcss" for name in ("app", *PANES)]
+    CSS_PATH: ClassVar = ["css/app.tcss", "css/data.tcss"]
     COMMAND_PALETTE_BINDING = "ctrl+p"
     ENABLE_COMMAND_PALETTE = True
-    HORIZONTAL_BREAKPOINTS = [(0, "-tiny"), (80, "-roomy")]
-    VERTICAL_BREAKPOINTS = [(0, "-low"), (24, "-high")]
     BINDINGS = [
         *(
             Binding(f"{number}", f"show('{pane}')", title, id=f"pane.{pane}", show=False)
@@ -89,6 +88,9 @@ class PoemApp(Workbench, inherit_bindings=False):
         for theme in THEMES:
             self.register_theme(theme)
         self.set_reactive(PoemApp.layout_wanted, settings.layout)
+        # Now, so that the style sheets are read once, in these colours.
+        names = (settings.theme, self._remembered.get("theme"), THEMES[0].name)
+        self.set_reactive(PoemApp.theme, next(name for name in names if name in self.available_themes))
 
     # -- the frame
 
@@ -115,7 +117,6 @@ class PoemApp(Workbench, inherit_bindings=False):
 
     async def on_mount(self) -> None:
         """Take up colours, keys and panes."""
-        self._choose_theme()
         self._take_keys()
         self._arrange()
         self.call_after_refresh(self._mount_panes)
@@ -126,6 +127,9 @@ class PoemApp(Workbench, inherit_bindings=False):
         from tui.panes.runs import RunsPane
         from tui.panes.training import TrainingPane
 
+        for name in [*PANES][1:]:  # not at the start: reading style sheets takes its time
+            path = Path(__file__).parent / "css" / f"{name}.tcss"
+            self.stylesheet.add_source(path.read_text(encoding="utf-8"), read_from=(str(path), ""))
         panes = (
             ProfilePane(id="profile"),
             TrainingPane(id="train"),
@@ -141,12 +145,6 @@ class PoemApp(Workbench, inherit_bindings=False):
         self.set_interval(_REMEMBER_S, self.remember)
         # The terminal went away: nothing can be drawn any more, but what was typed is kept. Runs don't notice.
         asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, self.leave)
-
-    def _choose_theme(self) -> None:
-        for name in (self.settings.theme, self._remembered.get("theme"), THEMES[0].name):
-            if name in self.available_themes:
-                self.theme = name
-                return
 
     def _take_keys(self) -> None:
         if self.settings.keys:
@@ -198,6 +196,7 @@ class PoemApp(Workbench, inherit_bindings=False):
 
     def _arrange(self) -> None:
         """Tabs or side by side, and which pane is in front."""
+        self.screen.set_class(self.size.width < _LEAST_CELLS or self.size.height < _LEAST_ROWS, "-too-small")
         wide = self.size.width >= _TILED_CELLS and self.size.height >= _TILED_ROWS
         tiled = wide and self.layout_wanted != "tabs" and not self.maximised
         self.screen.set_class(tiled, "-tiled")

@@ -73,3 +73,14 @@ def choose_precision(wanted: str, device: torch.device) -> Precision:
             _("this GPU can't compute in bfloat16"), hint=_("Set it to auto or float32."), where="model.dtype"
         )
     return Precision(getattr(torch, wanted), _("{dtype}, as the profile asks").format(dtype=wanted))
+
+
+def memory_in_use(device: torch.device) -> int:
+    """Bytes: the most ever allocated on a CUDA device, what the driver holds on MPS, else what is resident of this process."""
+    if device.type == "cuda":
+        return torch.cuda.max_memory_allocated(device)
+    if device.type == "mps":
+        return torch.mps.driver_allocated_memory()
+    import psutil
+
+    return int(psutil.Process().memory_info().rss)

@@ -11,7 +11,6 @@ from core.errors import PoemError
 from core.i18n import _
 from core.profile.key import Key
 from core.profile.lines import find_lines
-from core.profile.problem import problems_error
 from core.profile.syntax import parse_toml
 
 _RATIO_STEP = 0.05
@@ -33,7 +32,8 @@ def set_value(text: str, key: str, value: Any) -> str:
     table, _dot, field = key.rpartition(".")
     read = parse_toml(text)
     if read.document is None or read.problems:
-        raise problems_error(read.problems[:1], key)
+        problem = read.problems[0]
+        raise PoemError(problem.message, hint=problem.hint, where=problem.where)
     held = read.document.get(table, {})
     if not isinstance(held, dict):
         raise PoemError(_("{table} is no table here").format(table=table), where=key)
@@ -74,22 +74,24 @@ def _candidates(text: str, table: str, field: str, value: Any, *, is_there: bool
 
 
 def _with_line(text: str, table: str, line: str) -> Iterator[str]:
-    """Texts with a line put in: behind the table's last key, as a dotted key, or in a new table at the end."""
+    """Texts with a line put in: behind the table's last key, in a new table at the end, or as a dotted key."""
     end = "\r\n" if "\r\n" in text else "\n"
     lines = [f"{one}\n" for one in text.split("\n")]
     lines[-1] = lines[-1][:-1]
     known = sorted(
         {number for path, number in find_lines(text).items() if path[:1] == (table,) and len(path) <= 2}, reverse=True
     )
-    if known:
-        # The last value may go on for some lines.
-        places = [*range(known[0], min(len(lines), known[0] + _LONGEST_VALUE_LINES) + 1), *known[1:], 0]
-        for shown in (line, f"{table}.{line}"):
-            for at in places:
-                before, after = "".join(lines[:at]), "".join(lines[at:])
-                yield f"{before}{shown}{end}{after}" if before[-1:] in ("", "\n") else f"{before}{end}{shown}"
+    # The last value may go on for some lines.
+    places = [*range(known[0], min(len(lines), known[0] + _LONGEST_VALUE_LINES) + 1), *known[1:]] if known else []
+
+    def put(at: int, shown: str) -> str:
+        before, after = "".join(lines[:at]), "".join(lines[at:])
+        return f"{before}{shown}{end}{after}" if before[-1:] in ("", "\n") else f"{before}{end}{shown}"
+
+    yield from (put(at, line) for at in places)
     body = text.rstrip()
     yield f"{body}{end}{end}[{table}]{end}{line}{end}" if body else f"[{table}]{end}{line}{end}"
+    yield from (put(at, f"{table}.{line}") for at in places)
 
 
 def changed_lines(before: str, after: str) -> tuple[int, int, list[str]]:

@@ -18,20 +18,23 @@ def write_profile_text(path: Path, text: str) -> None:
     Raises:
         PoemError: it can't be written; what was there is still there.
     """
-    target = Path(os.path.realpath(path))
-    temporary = target.with_name(f".{target.name}.{os.getpid()}.new")
+    temporary = None
     try:
+        content = text.encode("utf-8")
+        target = Path(os.path.realpath(path))
         mode = stat.S_IMODE(target.stat().st_mode) if target.exists() else None
-        with open(temporary, "w", encoding="utf-8", newline="") as file:
-            file.write(text)
+        with open(target.with_name(f".{target.name}.{os.getpid()}.new"), "xb") as file:
+            temporary = Path(file.name)
+            if mode is not None:
+                temporary.chmod(mode)
+            file.write(content)
             file.flush()
             os.fsync(file.fileno())
-        if mode is not None:
-            temporary.chmod(mode)
         temporary.replace(target)
     except (OSError, ValueError) as error:
-        with contextlib.suppress(OSError):
-            temporary.unlink(missing_ok=True)
+        if temporary is not None:
+            with contextlib.suppress(OSError):
+                temporary.unlink(missing_ok=True)
         reason = getattr(error, "strerror", None) or str(error)
         raise PoemError(
             _("can't write the profile: {reason}").format(reason=plain(reason)),

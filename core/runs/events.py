@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import math
 import re
-from dataclasses import dataclass, fields
+from dataclasses import MISSING, dataclass, fields
 from typing import Any
 
 VERSION = 1
@@ -136,6 +136,8 @@ class StepDone:
     """`tokens` / `step_s`."""
     step_s: float
     """Seconds that the step took."""
+    memory_bytes: int = 0
+    """Memory in use after the step: the most that was ever allocated on a GPU, on the CPU the process's; 0: not known."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -259,6 +261,7 @@ def kind_of(event_class: type[Event]) -> str:
 CLASSES: dict[str, type[Event]] = {kind_of(event_class): event_class for event_class in Event.__args__}
 _EXACT: dict[str, type] = {"str": str, "int": int, "float": float}
 _FIELDS = {kind: tuple((f.name, str(f.type)) for f in fields(cls)) for kind, cls in CLASSES.items()}
+_MAY_LACK = {kind: {f.name for f in fields(cls) if f.default is not MISSING} for kind, cls in CLASSES.items()}
 
 
 def to_line(event: Event, time_s: float) -> str:
@@ -283,7 +286,11 @@ def parse_line(line: str | bytes) -> tuple[Event | None, float]:
     if not isinstance(kind, str) or kind not in CLASSES:
         return None, 0.0
     try:
-        values = {name: _value(document[name], type_name) for name, type_name in _FIELDS[kind]}
+        values = {
+            name: _value(document[name], type_name)
+            for name, type_name in _FIELDS[kind]
+            if name in document or name not in _MAY_LACK[kind]
+        }
         time_s = _value(document["time_s"], "float")
     except (KeyError, TypeError, OverflowError):
         return None, 0.0

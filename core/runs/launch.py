@@ -6,23 +6,67 @@ lock is taken here and handed over, so that no reader ever sees a run that has b
 
 from __future__ import annotations
 
+import contextlib
 import os
+import shutil
 import signal
 import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
 
-from core.base_folder import BUILTIN
-from core.data.rows import resolve_data_path
+from core.base_folder import BUILTIN, resolve_base
+from core.data.rows import read_rows, resolve_data_path
+from core.errors import PoemError
 from core.profile.document import dump_profile
 from core.profile.schema import Profile
+from core.runs import queue
+from core.runs.control import begin
 from core.runs.directory import RunDirectory, create_run
-from core.runs.lock import HeldLock
-from core.runs.storage import open_private, storage_error, write_whole
+from core.runs.lock import HeldLock, lock_run
+from core.runs.resumption import make_resumable
+from core.runs.storage import DiskFull, open_private, storage_error, write_whole
 
 # What a worker treats in its own way; held back until it does, so that none can kill it while Python starts.
 HELD_BACK = (signal.SIGHUP, signal.SIGINT, signal.SIGTERM)
+
+
+def start_detached(profile: Profile, runs_dir: Path, name: str | None) -> RunDirectory:
+    """Make a run, put it into the queue of its device and start its worker; what can't begin leaves nothing behind.
+
+    Raises:
+        PoemError: data or base aren't there, the name isn't one, or the run can't be made.
+    """
+    # What can be seen without a model is seen here, where the person still looks.
+    data = profile.data
+    read_rows(data.path, columns=data.columns or None, on_bad_row=data.on_bad_row)
+    resolve_base(profile.model.base)
+    run = submit(profile, runs_dir, name=name)
+    try:
+        with lock_run(run) as lock:
+            launch_in_turn(run, lock, profile)
+    except PoemError:
+        shutil.rmtree(run.path, ignore_errors=True)
+        raise
+    return run
+
+
+def resume_detached(run: RunDirectory, *, patience_s: float = 0.5) -> None:
+    """Start a worker that goes on with a run that has ended, from its newest checkpoint or, without one, from its start.
+
+    Raises:
+        PoemError: another process is at work on it, it is finished, or it can't go on.
+    """
+    with lock_run(run, patience_s=patience_s) as lock:
+        begin(run)
+        launch_in_turn(run, lock, make_resumable(run, overrides=(), from_step=None))
+
+
+def launch_in_turn(run: RunDirectory, lock: HeldLock, profile: Profile) -> None:
+    """Put a run into the queue of its device, and start its worker, which waits there for its turn."""
+    with contextlib.suppress(queue.Busy, DiskFull):  # then the worker itself does it, a moment later
+        queue.join(run, queue.device_name(profile.model.device))
+    launch(run, lock)
 
 
 def submit(profile: Profile, runs_dir: Path, *, name: str | None) -> RunDirectory:

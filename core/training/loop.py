@@ -15,6 +15,7 @@ from core.data.chance import draw
 from core.encoding.encode import Encoded
 from core.errors import PoemError
 from core.i18n import _
+from core.model.device import memory_in_use
 from core.runs.events import EvalDone, EvalStarted, Note, StepDone
 from core.training.batch import collate, plan_epoch, split_micro
 from core.training.loss import count_supervised, held_out_batches, supervised_nats
@@ -247,6 +248,7 @@ def train(
                 tokens=tokens,
                 tokens_per_s=tokens / step_s,
                 step_s=step_s,
+                memory_bytes=memory_in_use(device),
             )
             if is_due(step):
                 yield from evaluate(step)

@@ -47,7 +47,7 @@ def run(args: argparse.Namespace) -> int:
     from core.runs.resumption import make_resumable
     from core.runs.view import view_run
     from core.verbs.control import ask_and_say
-    from core.verbs.train import ProgressLine, launch_and_say, print_outcome, say_command
+    from core.verbs.train import ProgressLine, print_outcome, say_command, say_started
 
     found = find_run(Path(args.runs_dir).expanduser(), args.wanted_run)
     if is_locked(found) and view_run(found).status == "paused":
@@ -63,7 +63,10 @@ def run(args: argparse.Namespace) -> int:
         profile = make_resumable(found, overrides=args.overrides, from_step=args.from_step)
         say_command(profile)
         if args.detach:
-            launch_and_say(found, lock, profile, as_json=args.json)
+            from core.runs.launch import launch_in_turn
+
+            launch_in_turn(found, lock, profile)
+            say_started(found, as_json=args.json)
             return 0
         from core.training.worker import work_here
 

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import shutil
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from core.cli import add_runs_dir, add_verb, print_json
-from core.errors import PoemError
 from core.i18n import _
 from core.plain import plain
 from core.runs.directory import typed
@@ -19,7 +17,6 @@ if TYPE_CHECKING:
     from core.profile.schema import Profile
     from core.runs.directory import RunDirectory
     from core.runs.events import Event
-    from core.runs.lock import HeldLock
     from core.training.worker import Outcome
 
 
@@ -52,7 +49,10 @@ def run(args: argparse.Namespace) -> int:
     runs_dir = Path(args.runs_dir).expanduser()
     name = args.name or run_name(Path(args.profile).stem)
     if args.detach:
-        return _detach(profile, runs_dir, name, as_json=args.json)
+        from core.runs.launch import start_detached
+
+        say_started(start_detached(profile, runs_dir, name), as_json=args.json)
+        return 0
     from core.training.worker import start
 
     with contextlib.redirect_stdout(sys.stderr):  # what a library prints is not the command's answer
@@ -67,35 +67,8 @@ def say_command(profile: Profile) -> None:
         print(_("At the end this program will be run: {command}").format(command=command), file=sys.stderr)
 
 
-def _detach(profile: Profile, runs_dir: Path, name: str | None, *, as_json: bool) -> int:
-    from core.base_folder import resolve_base
-    from core.data.rows import read_rows
-    from core.runs.launch import submit
-    from core.runs.lock import lock_run
-
-    # What can be seen without a model is seen here, where the person still looks.
-    data = profile.data
-    read_rows(data.path, columns=data.columns or None, on_bad_row=data.on_bad_row)
-    resolve_base(profile.model.base)
-    run = submit(profile, runs_dir, name=name)
-    try:
-        with lock_run(run) as lock:
-            launch_and_say(run, lock, profile, as_json=as_json)
-    except PoemError:
-        shutil.rmtree(run.path, ignore_errors=True)
-        raise
-    return 0
-
-
-def launch_and_say(run: RunDirectory, lock: HeldLock, profile: Profile, *, as_json: bool) -> None:
-    """Start the run's worker in the background and say how to go on."""
-    from core.runs import queue
-    from core.runs.launch import launch
-    from core.runs.storage import DiskFull
-
-    with contextlib.suppress(queue.Busy, DiskFull):  # then the worker itself does it, a moment later
-        queue.join(run, queue.device_name(profile.model.device))
-    launch(run, lock)
+def say_started(run: RunDirectory, *, as_json: bool) -> None:
+    """Say that a run has been started in the background, and how to go on."""
     if as_json:
         print_json({"run": run.id})
     else:

@@ -15,7 +15,7 @@ from textual.app import ComposeResult
 from textual.binding import Binding
 from textual.containers import Container, Horizontal, Vertical, VerticalScroll
 from textual.content import Content
-from textual.events import Resize
+from textual.message import Message
 from textual.widgets import Input, Static
 
 from core.i18n import N_, _
@@ -25,6 +25,17 @@ from tui.plain import content
 from tui.widgets.dialogs import Choose
 from tui.widgets.row_list import Cells, RowList, lay_out
 from tui.workbench import RunSeen
+
+
+class RunList(RowList):
+    """A list that tells when it has another size."""
+
+    class Resized(Message):
+        """It has; everything beside it has too."""
+
+    def on_resize(self) -> None:
+        """Tell."""
+        self.post_message(self.Resized())
 
 
 class RunsPane(ReadingPane):
@@ -68,22 +79,20 @@ class RunsPane(ReadingPane):
         with Container(classes="body"):
             with Vertical(id="runs-table"):
                 yield Static(id="runs-head")
-                yield RowList(id="runs-list")
+                yield RunList(id="runs-list")
                 yield Static(id="runs-none")
             with VerticalScroll(id="run-detail", classes="detail", can_focus=False):
                 yield Static(id="run")
 
     def on_mount(self) -> None:
         """Show what there is, and watch it."""
-        super().on_mount()
         self.watch(self.workbench, "runs", self._runs_changed, init=False)
         self.watch(self.workbench, "runs_problem", self._lay_out, init=False)
         self._runs_changed()
 
-    def on_resize(self, event: Resize) -> None:
-        """Other columns fit."""
-        super().on_resize(event)
-        self.call_after_refresh(self._lay_out)
+    @on(RunList.Resized)
+    def _other_columns_fit(self) -> None:
+        self._lay_out()
 
     def state(self) -> Mapping[str, Any]:
         """The filter, the order, the cursor."""

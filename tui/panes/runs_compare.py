@@ -141,7 +141,6 @@ class Comparison(Dialog[None]):
 
     def on_mount(self) -> None:
         """Show them, and what they come to."""
-        super().on_mount()
         self.query_one(LossChart).focus()
         self.watch(self.app, "runs", self._follow, init=False)
         self._show()
