@@ -35,7 +35,9 @@ def main(runs_dir: Path, events_per_s: float) -> None:
         for step in range(1, 100_000):
             loss = 4.2 - 0.3 * math.tanh(step / 500) + 0.1 * math.sin(step * 12.9898)
             figures = {"loss": loss, "lr": 2e-4, "grad_norm": 1.0, "tokens_per_s": 40_000.0, "step_s": 0.02}
-            log.append(StepDone(step=step, epoch=step / 1000, tokens=800, **figures))
+            log.append(
+                StepDone(step=step, epoch=step / 1000, tokens=800, memory_bytes=(600 + step // 500) * 2**20, **figures)
+            )
             time.sleep(1 / events_per_s)
 
 

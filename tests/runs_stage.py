@@ -66,7 +66,7 @@ class Noting(Pane):
     def follow(self, run_id: str) -> None:
         self.asked.append(run_id)
 
-    use_run = open = follow
+    use_run = open_profile = follow
 
 
 class Stage(PoemApp):

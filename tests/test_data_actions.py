@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import json
 import threading
+from array import array
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -273,6 +275,35 @@ def test_a_large_file_is_looked_at_while_it_is_indexed(tmp_path: Path, monkeypat
             assert "500 of 2,000 rows" in app.flat
 
     asyncio.run(run())
+
+
+def test_rows_that_are_found_later_leave_the_cursor_where_it_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from core.data import search
+
+    may_go_on = threading.Event()
+    monkeypatch.setattr(dataset_reading, "_TELL_S", 0.0)
+
+    def slowly(self: search.Finder, query: search.Query, go_on: object) -> Iterator[array[int]]:
+        yield array("L", [0, 2])
+        assert may_go_on.wait(60)
+        yield array("L", [0, 2, 3])
+
+    async def steps(app: PaneApp, pilot: Pilot[None]) -> None:
+        monkeypatch.setattr(search.Finder, "search", slowly)
+        field(app).value = "月"
+        while len(app.pane.order) != 2:
+            await pilot.pause(0.01)
+        await pilot.press("down")
+        await pilot.pause()
+        assert "2 of 4 rows …" in app.flat
+        may_go_on.set()
+        await until(pilot, lambda: app.pane.found_all)
+        assert (list(app.pane.order), app.rows.cursor) == ([0, 2, 3], 1)
+        assert "3 of 4 rows …" not in app.flat and "3 of 4 rows" in app.flat
+
+    drive(poem_file(tmp_path), steps)
 
 
 def test_examples_of_columns(tmp_path: Path) -> None:

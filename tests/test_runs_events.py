@@ -7,7 +7,7 @@ import json
 import math
 import os
 import stat
-from dataclasses import fields, is_dataclass
+from dataclasses import fields, is_dataclass, replace
 from pathlib import Path
 
 import pytest
@@ -41,7 +41,17 @@ from core.runs.events import (
     to_line,
 )
 
-STEP = StepDone(step=7, epoch=0.5, loss=3.25, lr=2e-4, grad_norm=1.5, tokens=640, tokens_per_s=1280.0, step_s=0.5)
+STEP = StepDone(
+    step=7,
+    epoch=0.5,
+    loss=3.25,
+    lr=2e-4,
+    grad_norm=1.5,
+    tokens=640,
+    tokens_per_s=1280.0,
+    step_s=0.5,
+    memory_bytes=2**30,
+)
 EVERY: tuple[Event, ...] = (
     RunStarted("20261124-041530", 0, 400, 20, 50, 1, "builtin:tang-tiny", "cpu", "float32", 9000, 1234),
     RunQueued("cuda-GPU-6f", "20261124-041530-other"),
@@ -66,8 +76,17 @@ EVERY: tuple[Event, ...] = (
 def test_the_line_of_a_step_is_exact() -> None:
     assert to_line(STEP, 1795493821.7236) == (
         '{"v": 1, "kind": "step_done", "time_s": 1795493821.724, "step": 7, "epoch": 0.5, "loss": 3.25, '
-        '"lr": 0.0002, "grad_norm": 1.5, "tokens": 640, "tokens_per_s": 1280.0, "step_s": 0.5}'
+        '"lr": 0.0002, "grad_norm": 1.5, "tokens": 640, "tokens_per_s": 1280.0, "step_s": 0.5, '
+        '"memory_bytes": 1073741824}'
     )
+
+
+def test_a_step_of_an_older_file_has_no_memory() -> None:
+    line = to_line(replace(STEP, memory_bytes=0), 1.0).replace(', "memory_bytes": 0', "")
+    assert "memory" not in line
+    assert parse_line(line) == (replace(STEP, memory_bytes=0), 1.0)
+    assert parse_line(line.replace('"step_s": 0.5', '"memory_bytes": 2')) == (None, 0.0)
+    assert parse_line(line[:-1] + ', "memory_bytes": "much"}') == (None, 0.0)
 
 
 def test_the_kinds() -> None:

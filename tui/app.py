@@ -18,6 +18,7 @@ from textual.containers import Container
 from textual.events import DescendantFocus, Resize
 from textual.reactive import var
 from textual.screen import Screen
+from textual.timer import Timer
 from textual.widgets import Footer, Static
 
 from core.data.rows import SAMPLE
@@ -41,6 +42,7 @@ PANES = {
 }
 """The panes, and what they are called."""
 _REMEMBER_S = 10.0
+_PATIENCE_S = 1.0
 _LEAST_CELLS, _LEAST_ROWS = 80, 24
 _TILED_CELLS, _TILED_ROWS = 160, 45
 
@@ -83,6 +85,7 @@ class PoemApp(Workbench, inherit_bindings=False):
             state_dir: where the app remembers; None: nowhere.
         """
         super().__init__(runs_dir)
+        self._patience: Timer | None = None
         self.start, self.settings, self._state_dir = start, settings, state_dir
         self._remembered: dict[str, Any] = read_state(state_dir) if state_dir else {}
         for theme in THEMES:
@@ -119,7 +122,18 @@ class PoemApp(Workbench, inherit_bindings=False):
         """Take up colours, keys and panes."""
         self._take_keys()
         self._arrange()
-        self.call_after_refresh(self._mount_panes)
+        self.call_after_refresh(self._mount_when_rows_are_there)
+
+    def _mount_when_rows_are_there(self) -> None:
+        """The other panes, once the first rows are on the screen: mounting them takes as long as a large file."""
+        self._patience = self.set_timer(_PATIENCE_S, self._mount_panes)
+        self._see_rows()
+
+    def _see_rows(self) -> None:
+        if self._patience is not None and (self.data_state.rows or self.data_state.problem):
+            self._patience.stop()
+            self._patience = None
+            self.call_after_refresh(self._mount_panes)
 
     async def _mount_panes(self) -> None:
         from tui.panes.completion import CompletionPane
@@ -334,6 +348,7 @@ class PoemApp(Workbench, inherit_bindings=False):
     def watch_data_state(self) -> None:
         """The header names the data."""
         self._show_facts()
+        self._see_rows()
 
     def watch_profile_state(self) -> None:
         """The header names the profile and whether it is saved."""

@@ -76,7 +76,7 @@ def choose_precision(wanted: str, device: torch.device) -> Precision:
 
 
 def memory_in_use(device: torch.device) -> int:
-    """Bytes: the most ever allocated on a CUDA device, what the driver holds on MPS, else what is resident of this process."""
+    """Bytes: most ever allocated on a CUDA device, what MPS's driver holds, else what this process has resident."""
     if device.type == "cuda":
         return torch.cuda.max_memory_allocated(device)
     if device.type == "mps":

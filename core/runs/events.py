@@ -137,7 +137,7 @@ class StepDone:
     step_s: float
     """Seconds that the step took."""
     memory_bytes: int = 0
-    """Memory in use after the step: the most that was ever allocated on a GPU, on the CPU the process's; 0: not known."""
+    """Bytes in use: on a GPU the most that was ever allocated, on the CPU the process's memory; 0: not known."""
 
 
 @dataclass(frozen=True, slots=True)

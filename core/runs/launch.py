@@ -52,7 +52,7 @@ def start_detached(profile: Profile, runs_dir: Path, name: str | None) -> RunDir
 
 
 def resume_detached(run: RunDirectory, *, patience_s: float = 0.5) -> None:
-    """Start a worker that goes on with a run that has ended, from its newest checkpoint or, without one, from its start.
+    """Start a worker that goes on with a run that has ended: from its newest checkpoint, or else from its start.
 
     Raises:
         PoemError: another process is at work on it, it is finished, or it can't go on.

@@ -128,9 +128,13 @@ class DatasetPane(FilePane):
 
     # -- what is shown of it
 
-    def rows_found(self, problem: str) -> None:
+    def rows_found(self, problem: str, *, more: bool) -> None:
         """Show what the view asked for, and what is wrong with it."""
-        self._show_rows(problem)
+        if more and self._row_wanted is None:
+            self.query_one(RowList).grow(len(self.order))
+            self._show_count()
+        else:
+            self._show_rows(problem)
 
     def _show_rows(self, problem: str = "") -> None:
         cursor = 0
@@ -152,7 +156,9 @@ class DatasetPane(FilePane):
             return
         found, count = len(self.order), self.file.rows.count
         text = _("{count:,} rows") if self.view.is_whole else _("{found:,} of {count:,} rows")
-        if not self.file.rows.complete:
+        if not self.found_all:
+            text = _("{found:,} of {count:,} rows …")
+        elif not self.file.rows.complete:
             text = _("{count:,} rows so far …")
         self._count(text.format(found=found, count=count))
 

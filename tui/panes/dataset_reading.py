@@ -91,6 +91,7 @@ class ReadingPane(Pane):
         view: View
         order: Sequence[int]
         problem: str
+        done: bool
 
     @dataclass
     class Counted(Message):
@@ -115,7 +116,9 @@ class ReadingPane(Pane):
         """What has been asked for last."""
         self.order: Sequence[int] = ()
         """Numbers of the rows of the view, in its order."""
-        self._opening = self._finding = 0
+        self.found_all = True
+        """Whether that is all of them."""
+        self._opening = self._finding = self._shown = 0
 
     def file_opened(self) -> None:
         """The file is open."""
@@ -126,14 +129,19 @@ class ReadingPane(Pane):
     def rows_came(self) -> None:
         """Further rows of the file are known, or that these are all."""
 
-    def rows_found(self, problem: str) -> None:
-        """`order` is what `view` asks for, so far; a part of the query may mean nothing yet."""
+    def rows_found(self, problem: str, *, more: bool) -> None:
+        """`order` is what `view` asks for, so far; a part of the query may mean nothing yet.
+
+        Args:
+            problem: what is wrong with the query, or nothing.
+            more: whether only further rows have come at the end.
+        """
 
     def read_file(self, path: str, columns: Mapping[str, str] | None) -> None:
         """Open a file; what was open is let go."""
         self._opening += 1
         self._finding += 1
-        self.file, self.order = None, ()
+        self.file, self.order, self.found_all = None, (), True
         self._open(self._opening, path, columns)
 
     @work(thread=True, exclusive=True, group="open", exit_on_error=False)
@@ -202,13 +210,14 @@ class ReadingPane(Pane):
                     return
                 if done or time.monotonic() - told_s >= _TELL_S:
                     told_s = time.monotonic()
-                    self.post_message(self.Found(serial, view, order if done else order[:], problem))
+                    self.post_message(self.Found(serial, view, order if done else order[:], problem, done))
 
     @on(Found)
     def _rows_found(self, event: Found) -> None:
         if event.serial == self._finding:
-            self.view, self.order = event.view, event.order
-            self.rows_found(event.problem)
+            more, self._shown = event.serial == self._shown, event.serial
+            self.view, self.order, self.found_all = event.view, event.order, event.done
+            self.rows_found(event.problem, more=more)
 
     def lengths_counted(self, counts: Sequence[tuple[int, int]]) -> None:
         """The lengths of the rows of the view: (length, rows), ascending."""

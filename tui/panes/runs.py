@@ -15,6 +15,7 @@ from textual.app import ComposeResult
 from textual.binding import Binding
 from textual.containers import Container, Horizontal, Vertical, VerticalScroll
 from textual.content import Content
+from textual.events import Resize
 from textual.message import Message
 from textual.widgets import Input, Static
 
@@ -33,8 +34,9 @@ class RunList(RowList):
     class Resized(Message):
         """It has; everything beside it has too."""
 
-    def on_resize(self) -> None:
+    def on_resize(self, event: Resize) -> None:
         """Tell."""
+        del event
         self.post_message(self.Resized())
 
 

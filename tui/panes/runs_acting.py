@@ -47,6 +47,10 @@ class ActingPane(Pane):
         """Mean this run, as soon as it is there."""
         raise NotImplementedError
 
+    def deed_done(self) -> None:
+        """Something about the runs or their queue has been changed."""
+        raise NotImplementedError
+
     def action_follow(self) -> None:
         """Show it in the Train pane."""
         run = self._chosen()
@@ -242,8 +246,10 @@ class ActingPane(Pane):
         except PoemError as error:
             self.tell(error)
         else:
-            self.tell(said, severity="information")
+            if said:
+                self.tell(said, severity="information")
         self.post_message(messages.LookAtRuns())
+        self.app.call_from_thread(self.deed_done)
 
 
 def _going_on_words(view: RunView) -> str:

@@ -73,6 +73,10 @@ class ReadingPane(ActingPane):
             self._disk_of = mark
             self._read_disk(RunDirectory(seen.path))
 
+    def deed_done(self) -> None:
+        """The queue may be another one."""
+        self._look_at_queue()
+
     def _look_at_queue(self) -> None:
         waiting = [RunDirectory(run.path) for run in self.workbench.runs if run.view.status == "queued"]
         if waiting:

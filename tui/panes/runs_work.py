@@ -1,13 +1,12 @@
 """What is done to runs, on the disk and to their processes. It blocks, so threads call it; it knows no widget.
 
-Everything returns what a person is to be told, and raises a `PoemError` where it can't be done.
+Everything returns what a person is to be told (nothing: they see it), and raises a `PoemError` where it can't be done.
 """
 
 from __future__ import annotations
 
 import shlex
 from collections.abc import Mapping
-from contextlib import suppress
 from pathlib import Path
 
 from core.errors import PoemError
@@ -21,12 +20,8 @@ from tui.panes.runs_table import Place
 
 def go_on(run: RunDirectory) -> str:
     """Let a paused run go on, or start a worker for one that has ended or lost its own."""
-    from core.runs import queue
-    from core.runs.control import ask, begin
-    from core.runs.launch import launch
-    from core.runs.lock import lock_run
-    from core.runs.resumption import make_resumable
-    from core.runs.storage import DiskFull
+    from core.runs.control import ask
+    from core.runs.launch import resume_detached
     from core.runs.view import view_run
 
     check_run(run)
@@ -36,12 +31,7 @@ def go_on(run: RunDirectory) -> str:
         return _("Asked: {run} goes on as soon as it can.").format(run=plain(run.id))
     if status == "queued":
         return _("{run} waits for its turn already.").format(run=plain(run.id))
-    with lock_run(run, patience_s=0.5) as lock:
-        begin(run)
-        profile = make_resumable(run, overrides=(), from_step=None)
-        with suppress(queue.Busy, DiskFull):  # then the worker itself does it, a moment later
-            queue.join(run, queue.device_name(profile.model.device))
-        launch(run, lock)
+    resume_detached(run)
     return _("{run} goes on.").format(run=plain(run.id))
 
 
@@ -69,7 +59,7 @@ def places() -> Mapping[str, Place]:
 
 
 def move_in_queue(run: RunDirectory, by: int) -> str:
-    """Put a run that waits so many places later, or earlier where that is negative."""
+    """Put a run that waits so many places later, or earlier where that is negative; where it stands then is seen."""
     from core.runs import queue
 
     entries = queue.waiting()
@@ -83,8 +73,7 @@ def move_in_queue(run: RunDirectory, by: int) -> str:
         first, last = _("{run} is the next already."), _("{run} is the last already.")
         return (first if by < 0 else last).format(run=plain(run.id))
     queue.move(run, wanted + 1)
-    place = places().get(queue.place_of(run), Place(0))
-    return _("{run} is number {place} in the queue.").format(run=plain(run.id), place=place.number)
+    return ""
 
 
 def delete(run: RunDirectory) -> str:
