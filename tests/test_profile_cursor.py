@@ -59,8 +59,8 @@ x = 1
 
 def test_half_typed_and_long_values() -> None:
     expected = [
-        "train.epochs", None, "train.seed", "train.epochs", None, None, "data.tasks.name", *["data.tasks.instruction"] * 3,
-        "data.tasks.weight", None, *["lora.target_modules"] * 2, None, *["lora.target_modules"] * 2, "lora.r", None,
+        "train.epochs", None, "train.seed", "train.epochs", None, None, "data.tasks.name",
+        *["data.tasks.instruction"] * 3, "data.tasks.weight", None, *["lora.target_modules"] * 2, None, *["lora.target_modules"] * 2, "lora.r", None,
         "lora.x", None,
     ]  # fmt: skip
     assert [key_at(BROKEN, line) for line in range(21)] == expected

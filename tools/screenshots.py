@@ -19,7 +19,7 @@ from core.runs.directory import list_runs
 from core.runs.view import view_run
 
 FOLDER = Path(__file__).resolve().parent.parent / "docs" / "images"
-STEPS = 60
+STEPS = 40
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +38,7 @@ class Shot:
     """One of the app's."""
 
 
+POEM = (*"白日依山盡", "fullwidth_comma", *"黃河入海流", "ideographic_full_stop")
 SMALL, MIDDLE, WIDE = (80, 24), (120, 40), (200, 60)
 SHOTS = (
     Shot("data", MIDDLE, "ink", ("1", "slash", "明", "月", "enter", "down", "x", "6")),
@@ -46,18 +47,19 @@ SHOTS = (
     Shot("profile-80x24", SMALL, "paper", ("2", *["down"] * 21, "1")),
     Shot("train", MIDDLE, "ink", ("3", "2")),
     Shot("train-80x24", SMALL, "paper", ("3", "2")),
-    Shot("complete", MIDDLE, "ink", ("4", *"白日依山盡，黃河入海流。", "enter", "12")),
-    Shot("complete-80x24", SMALL, "paper", ("4", *"白日依山盡，黃河入海流。", "enter", "12")),
+    Shot("complete", MIDDLE, "ink", ("4", *POEM, "enter", "12")),
+    Shot("complete-80x24", SMALL, "paper", ("4", *POEM, "enter", "12")),
     Shot("runs", MIDDLE, "ink", ("5", "1")),
     Shot("runs-80x24", SMALL, "paper", ("5", "1")),
     Shot("tiled", WIDE, "ink", ("3", "2")),
-    Shot("tiled-zh", WIDE, "paper", ("4", *"白日依山盡，黃河入海流。", "enter", "12"), "zh-Hans"),
+    Shot("tiled-zh", WIDE, "paper", ("4", *POEM, "enter", "12"), "zh-Hans"),
 )
 
 
 def train(runs_dir: Path) -> None:
     """A real run with evaluations, checkpoints and samples."""
-    sets = [f"train.max_steps={STEPS}", "train.eval_every=15", "train.checkpoint_every=20", "train.sample_every=15"]
+    sets = [f"train.max_steps={STEPS}", "train.eval_every=10", "train.checkpoint_every=20", "train.sample_every=10"]
+    sets += ["data.rows=200", "data.eval_rows=20"]
     command = [sys.executable, "-m", "core", "train", "tang-tiny-cpu", "--name", "tang", "--runs-dir", str(runs_dir)]
     command += [part for item in sets for part in ("--set", item)]
     subprocess.run(command, check=True, stdin=subprocess.DEVNULL)
@@ -75,7 +77,8 @@ async def take(shot: Shot, runs_dir: Path) -> str:
     settings = Settings(runs_dir / "none.toml", theme=shot.theme)
     app = PoemApp(Start(run=newest.id), runs_dir=runs_dir, settings=settings)
     async with app.run_test(size=shot.size) as pilot:
-        await asyncio.sleep(2)
+        while not app.query("#runs") or not app.runs:
+            await pilot.pause(0.1)
         for key in shot.keys:
             if key.isdecimal() and (len(key) > 1 or int(key) > 5 or key == shot.keys[-1]):
                 await asyncio.sleep(int(key))

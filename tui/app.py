@@ -94,6 +94,10 @@ class PoemApp(Workbench, inherit_bindings=False):
         # Now, so that the style sheets are read once, in these colours.
         names = (settings.theme, self._remembered.get("theme"), THEMES[0].name)
         self.set_reactive(PoemApp.theme, next(name for name in names if name in self.available_themes))
+        self.stylesheet.set_variables(self.get_css_variables())
+        self._refresh_truecolor_filter(self.ansi_theme)
+        self.set_class(self.current_theme.dark, "-dark-mode", update=False)
+        self.set_class(not self.current_theme.dark, "-light-mode", update=False)
 
     # -- the frame
 

@@ -161,7 +161,8 @@ class Follower:
 def replay(events: Iterable[Timed], *, speed: Callable[[], float], frame_s: float) -> Iterator[list[Timed]]:
     """The events of an ended run again, frame by frame, as far apart as they were.
 
-    The time between two processes of the run, and that of loading, is left out; a clock that was set back counts as standing still.
+    The time between two processes of the run, and that of loading, is left out. A clock that was set back counts as
+    standing still.
 
     Args:
         events: in order.

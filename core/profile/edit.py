@@ -16,6 +16,8 @@ from core.profile.syntax import parse_toml
 _RATIO_STEP = 0.05
 _LONGEST_VALUE_LINES = 40
 _SERIES = (1, 2, 5)
+_LEAST = 0.001
+_POWERS_OF_TWO = ("batch_size", "micro_batch_size", "r", "alpha", "cutoff_len", "max_new_tokens")
 
 
 def set_value(text: str, key: str, value: Any) -> str:
@@ -106,27 +108,51 @@ def changed_lines(before: str, after: str) -> tuple[int, int, list[str]]:
     return start, len(old) - end, new[start : len(new) - end]
 
 
+def value_in(text: str, key: Key) -> Any:
+    """What a text says a key is, else its default; None of a key that stands in a list of tables or isn't set.
+
+    Raises:
+        PoemError: the text isn't TOML.
+    """
+    from core.profile.reference import default_of
+
+    try:
+        held: object = tomllib.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise _no_toml(error, key.name) from None
+    for part in key.name.split("."):
+        if not isinstance(held, dict):
+            return None
+        if part not in held:
+            return default_of(key)
+        held = held[part]
+    return held
+
+
 def step_value(key: Key, value: Any, direction: int) -> Any:
     """The next value up (1) or down (-1) that a person would try, within the key's range; of a choice the next one.
 
-    Ratios go by 0.05; rates and other small numbers, and counts, along 1-2-5; batch sizes and ranks by powers of two.
+    Ratios and what sampling goes by stop at each 0.05; rates and other small numbers, and counts, go along 1-2-5;
+    batch sizes, ranks and lengths by powers of two; seeds by one.
     """
-    if key.choices:
+    if key.kind == "text" and key.choices:
         options = [choice for choice in key.choices if choice != "cuda:N"]
-        at = options.index(value) if value in options else -direction
+        at = options.index(value) if value in options else -1 if direction > 0 else 0
         return options[(at + direction) % len(options)]
-    if isinstance(value, bool) or not isinstance(value, (int, float)):
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
         return value
     low = -math.inf if key.low is None else key.low
     high = math.inf if key.high is None else key.high
-    if key.kind == "number" and low >= 0 and high <= 2 and not key.name.endswith(("rate", "epsilon", "decay")):
-        stepped: float = round(value + direction * _RATIO_STEP, 10)
-    elif key.field in ("batch_size", "micro_batch_size", "r", "alpha", "cutoff_len"):
+    if _is_ratio(key):
+        turns = round(value / _RATIO_STEP, 6)
+        stepped: float = round(_RATIO_STEP * (math.floor(turns) + 1 if direction > 0 else math.ceil(turns) - 1), 10)
+    elif key.field in _POWERS_OF_TWO:
         exponent = math.log2(max(1, value))
-        below, above = math.ceil(exponent) - 1, math.floor(exponent) + 1
-        stepped = 2.0 ** (above if direction > 0 else below)
+        stepped = 2.0 ** (math.floor(exponent) + 1 if direction > 0 else math.ceil(exponent) - 1)
+    elif key.field == "seed":
+        stepped = value + direction
     else:
-        stepped = _along_series(value, direction, whole=key.kind != "number")
+        stepped = _along_series(value, direction, whole=key.kind != "number", to_zero=low == 0 and not key.low_open)
     if stepped <= low and key.low_open or stepped < low:
         stepped = value if key.low_open else low
     if stepped >= high and key.high_open or stepped > high:
@@ -134,12 +160,23 @@ def step_value(key: Key, value: Any, direction: int) -> Any:
     return round(stepped) if key.kind != "number" else float(stepped)
 
 
-def _along_series(value: float, direction: int, *, whole: bool) -> float:
-    """The neighbour of a number in … 0.1 0.2 0.5 1 2 5 10 …; whole numbers below 10 go by one."""
+def _is_ratio(key: Key) -> bool:
+    if key.kind != "number" or key.field.endswith(("rate", "epsilon", "decay")):
+        return False
+    return key.table == "generation" or (key.high is not None and key.high <= 1)
+
+
+def _along_series(value: float, direction: int, *, whole: bool, to_zero: bool) -> float:
+    """The neighbour of a number in … 0.1 0.2 0.5 1 2 5 10 …; whole numbers below 10 go by one.
+
+    Where 0 means something (`to_zero`), it comes before `_LEAST`.
+    """
     if whole and (value < 10 or (value == 10 and direction < 0)):
         return value + direction
+    if to_zero and not whole and value <= _LEAST:
+        return _LEAST if direction > 0 and value < _LEAST else 0.0 if direction < 0 else 2 * _LEAST
     if value <= 0:
-        return 0.0 if direction < 0 else 1e-5
+        return value
     exponent = math.floor(math.log10(value))
     ladder = [float(f"{digit}e{power}") for power in range(exponent - 1, exponent + 2) for digit in _SERIES]
     if direction > 0:

@@ -201,7 +201,9 @@ def empty_words(profile: ProfileState, directory: str, wanted: str) -> Content:
         text = _("s starts one with the profile {profile}: it teaches {base} with {data}.")
         model, data = profile.profile.model.base, profile.profile.data.path
         parts.append(content(text.format(profile=profile.source, base=model, data=data)))
-        parts.append(content(_("First you are shown what would run: rows, steps, device, disk. Nothing starts before.")))
+        parts.append(
+            content(_("First you are shown what would run: rows, steps, device, disk. Nothing starts before."))
+        )
     elif profile.problems:
         text = _("The profile {profile} has problems. Go to it with 2; then s starts a run.")
         parts.append(content(text.format(profile=profile.source), "$text-warning"))
