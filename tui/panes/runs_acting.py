@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 
-from textual import work
+from textual import on, work
 from textual.binding import Binding
+from textual.message import Message
 from textual.worker import get_current_worker
 
 from core.errors import PoemError
@@ -38,6 +40,23 @@ class ActingPane(Pane):
         Binding("y", "copy_path", N_("Copy the path of its directory"), id="runs.path", show=False),
         Binding("l", "command_line", N_("Copy a command line"), id="runs.command", show=False),
     ]
+
+    @dataclass
+    class Done(Message):
+        """Something about the runs or their queue may have been changed."""
+
+    @dataclass
+    class BroughtBack(Message):
+        """A run is back from the trash; no id: there was none."""
+
+        run_id: str
+
+    @dataclass
+    class TrashMeasured(Message):
+        """How many runs are in the trash, and how many bytes they take."""
+
+        count: int
+        size_bytes: int
 
     def run_under_cursor(self) -> Listed | None:
         """The run that is meant."""
@@ -204,8 +223,7 @@ class ActingPane(Pane):
 
         def deed() -> str:
             said, run_id = bring_back(self.workbench.runs_dir)
-            if run_id:
-                self.app.call_from_thread(self.put_cursor_on, run_id)
+            self.post_message(self.BroughtBack(run_id))
             return said
 
         self._say_done(deed)
@@ -220,17 +238,27 @@ class ActingPane(Pane):
             self.tell(error)
             return
         if not get_current_worker().is_cancelled:
-            self.app.call_from_thread(self._ask_to_empty, count, size_bytes)
+            self.post_message(self.TrashMeasured(count, size_bytes))
 
-    def _ask_to_empty(self, count: int, size_bytes: int) -> None:
+    @on(BroughtBack)
+    def _mean_it(self, event: BroughtBack) -> None:
+        if event.run_id:
+            self.put_cursor_on(event.run_id)
+
+    @on(Done)
+    def _look_again(self) -> None:
+        self.deed_done()
+
+    @on(TrashMeasured)
+    def _ask_to_empty(self, event: TrashMeasured) -> None:
         from tui.panes.runs_details import size_words
 
-        if not count:
+        if not event.count:
             self.tell(_("The trash is empty."), severity="information")
             return
         text = _("Remove what is in the trash for good? Runs: {count}, {size}. They can't be brought back.")
         title = _("Empty the trash")
-        text = text.format(count=count, size=size_words(size_bytes))
+        text = text.format(count=event.count, size=size_words(event.size_bytes))
         self._ask(title, text, title, self._empty_trash, danger=True)
 
     @work(thread=True, group="runs.deed", exit_on_error=False)
@@ -249,7 +277,7 @@ class ActingPane(Pane):
             if said:
                 self.tell(said, severity="information")
         self.post_message(messages.LookAtRuns())
-        self.app.call_from_thread(self.deed_done)
+        self.post_message(self.Done())
 
 
 def _going_on_words(view: RunView) -> str:

@@ -7,12 +7,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from rich.cells import cell_len
-from textual import work
+from textual import on, work
 from textual.app import ComposeResult
 from textual.binding import Binding
 from textual.containers import Container, Vertical, VerticalScroll
 from textual.content import Content
 from textual.events import Resize
+from textual.message import Message
 from textual.widgets import Static
 from textual.worker import get_current_worker
 
@@ -122,6 +123,13 @@ class Comparison(Dialog[None]):
     Comparison VerticalScroll > Static { width: 1fr; height: auto; }
     """
 
+    @dataclass
+    class ProfilesRead(Message):
+        """Where the profiles differ, and why any of them can't be read."""
+
+        differences: tuple[Difference, ...]
+        problems: tuple[str, ...]
+
     def __init__(self, runs: Sequence[Listed]) -> None:
         """A comparison of two to four runs."""
         super().__init__(_("Comparison of {count} runs").format(count=len(runs)))
@@ -156,10 +164,11 @@ class Comparison(Dialog[None]):
         worker = get_current_worker()
         found = differences([RunDirectory(run.path) for run in self._runs])
         if not worker.is_cancelled:
-            self.app.call_from_thread(self._take_differences, *found)
+            self.post_message(self.ProfilesRead(*found))
 
-    def _take_differences(self, found: tuple[Difference, ...], problems: tuple[str, ...]) -> None:
-        self._differences, self._problems = found, problems
+    @on(ProfilesRead)
+    def _take_differences(self, event: ProfilesRead) -> None:
+        self._differences, self._problems = event.differences, event.problems
         self._show_table()
 
     def _follow(self, runs: tuple[RunSeen, ...]) -> None:

@@ -43,12 +43,14 @@ class TrainingPane(StartingPane):
         "○ sample), and below or beside it its poems, figures, events with what stands out, and console; d changes "
         "that panel, the arrow keys up and down scroll it. s starts a run of the profile in the editor, after showing "
         "what would run. x saves and ends it, p pauses it, c saves a checkpoint, v writes samples, r resumes one that "
-        "has ended. Comma and full stop go to older and newer runs, f lists them; y replays one that has ended, < and > "
-        "change how fast. Runs go on when the app is closed."
+        "has ended. Comma and full stop go to older and newer runs, f lists them; y replays one that has ended, < and "
+        "> change how fast. Runs go on when the app is closed."
     )
     FOCUS_FIRST: ClassVar[str] = "#train-chart"
     BINDINGS = [
         Binding("d", "next_panel", N_("Panel"), id="train.panel"),
+        Binding("f", "choose_run", N_("Runs"), id="train.choose"),
+        Binding("y", "replay", N_("Replay"), id="train.replay"),
         Binding("up", "scroll_panel(-1)", N_("Scroll the panel up"), id="train.up", show=False),
         Binding("down", "scroll_panel(1)", N_("Scroll the panel down"), id="train.down", show=False),
         Binding("pageup", "scroll_panel(-8)", N_("Scroll the panel a page up"), id="train.page_up", show=False),
@@ -70,6 +72,11 @@ class TrainingPane(StartingPane):
         yield Static(id="train-status")
         yield Static(id="train-note")
         with Container(id="train-body"):
+            yield LossChart(id="train-chart")
+            yield Static(id="train-tabs", classes="train-tabs")
+            with Vertical(id="train-figures"):
+                for figure in ("rate", "gradient", "speed", "memory"):
+                    yield SmallChart(id=f"train-{figure}", label_cells=13)
             with Vertical(id="train-side"):
                 yield Static(content(_("samples"), "$text-primary"), id="train-samples-head", classes="train-tabs")
                 for panel in ("samples", *_WIDE_PANELS):
@@ -77,11 +84,6 @@ class TrainingPane(StartingPane):
                         yield Static(id="train-tabs-side", classes="train-tabs")
                     with VerticalScroll(id=f"train-{panel}", can_focus=False):
                         yield Static(id=f"train-{panel}-text")
-            yield LossChart(id="train-chart")
-            yield Static(id="train-tabs", classes="train-tabs")
-            with Vertical(id="train-figures"):
-                for figure in ("rate", "gradient", "speed", "memory"):
-                    yield SmallChart(id=f"train-{figure}", label_cells=13)
 
     def on_mount(self) -> None:
         """Show what there is."""

@@ -23,8 +23,8 @@ from tui.pane import Pane
 from tui.panes import training_console as console
 from tui.run_track import Fold, Follower, RunTrack, Timed, replay
 from tui.widgets.dialogs import Choose
-from tui.workbench import RunSeen
 from tui.wording import progress_words, short_id
+from tui.workbench import RunSeen
 
 SPEEDS = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000)
 """How many times as fast as it was a run may be replayed."""
@@ -37,10 +37,8 @@ class ReadingPane(Pane):
     """A pane that follows one run."""
 
     BINDINGS = [
-        Binding("f", "choose_run", N_("Runs"), id="train.choose"),
         Binding("comma", "other_run(1)", N_("Older run"), id="train.older", show=False),
         Binding("full_stop", "other_run(-1)", N_("Newer run"), id="train.newer", show=False),
-        Binding("y", "replay", N_("Replay"), id="train.replay"),
         Binding("less_than_sign", "replay_speed(-1)", N_("Replay slower"), id="train.slower", show=False),
         Binding("greater_than_sign", "replay_speed(1)", N_("Replay faster"), id="train.faster", show=False),
     ]

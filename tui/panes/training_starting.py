@@ -22,8 +22,8 @@ from tui import messages
 from tui.panes.training_acting import ActingPane
 from tui.plain import content, fit
 from tui.widgets.dialogs import Confirm, Dialog
-from tui.workbench import ProfileState
 from tui.wording import short_id
+from tui.workbench import ProfileState
 
 if TYPE_CHECKING:
     from core.client import Plan

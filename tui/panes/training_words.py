@@ -15,8 +15,8 @@ from core.runs.wording import duration, loss_words, sentence, status_words
 from tui.plain import content
 from tui.run_track import RunTrack
 from tui.widgets.loss_chart import Mark, Series
-from tui.workbench import ProfileState
 from tui.wording import short_id
+from tui.workbench import ProfileState
 
 SAMPLES_SHOWN = 40
 _EVENTS_SHOWN = 100
@@ -104,7 +104,8 @@ def note_of(view: RunView) -> Piece:
         case "starting":
             return _("Its process is loading model and data."), "$text-muted"
         case "paused":
-            return _("{message} p goes on.").format(message=view.pause_message), "$text-warning"
+            message = view.pause_message.rstrip(".。")
+            return _("It waits: {message}. p lets it go on.").format(message=message), "$text-warning"
         case "stopped":
             return _("It was stopped ({reason}). r goes on after step {step}.").format(
                 reason=view.stop_reason, step=view.step

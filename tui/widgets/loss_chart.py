@@ -69,10 +69,10 @@ class LossChart(Widget, can_focus=True):
     }
     """
     BINDINGS = [
-        Binding("l", "toggle_log", N_("Linear/logarithmic"), id="chart.log"),
-        Binding("plus,equals_sign", "zoom_in", N_("Zoom in"), key_display="+", id="chart.zoom_in"),
-        Binding("minus", "zoom_out", N_("Zoom out"), key_display="-", id="chart.zoom_out"),
-        Binding("0", "zoom_whole", N_("Whole run"), id="chart.whole"),
+        Binding("l", "toggle_log", N_("Linear/logarithmic"), show=False, id="chart.log"),
+        Binding("plus,equals_sign", "zoom_in", N_("Zoom in"), key_display="+", show=False, id="chart.zoom_in"),
+        Binding("minus", "zoom_out", N_("Zoom out"), key_display="-", show=False, id="chart.zoom_out"),
+        Binding("0", "zoom_whole", N_("Whole run"), show=False, id="chart.whole"),
         Binding("left", "move_cursor(-1)", N_("Cursor left"), show=False, id="chart.left"),
         Binding("right", "move_cursor(1)", N_("Cursor right"), show=False, id="chart.right"),
         Binding("home", "cursor_to_start", N_("Cursor to the first step"), show=False, id="chart.start"),
