@@ -23,6 +23,7 @@ from tui.panes.runs import RunsPane
 from tui.settings import Settings
 from tui.start import Start
 from tui.widgets.row_list import RowList
+from tui.workbench import DataState
 
 TANG, SONG, LUNAR = (f"20261124-10150{number}-{name}" for number, name in enumerate(("tang", "song", "lunar")))
 
@@ -78,6 +79,7 @@ class Stage(PoemApp):
         settings = Settings(runs_dir / "config.toml", keys=keys or {})
         super().__init__(Start(pane="runs"), runs_dir=runs_dir, settings=settings)
         self.copied: list[str] = []
+        self.data_state = DataState("poems.json", rows=1, complete=True)  # the frame waits for rows
 
     def compose(self) -> ComposeResult:
         noting = (Noting(id=name) for name in ("profile", "train", "complete"))

@@ -51,6 +51,7 @@ class Terminal:
         self.screen = pyte.Screen(columns, rows)
         self._stream = pyte.ByteStream(self.screen)
         self.bytes_out = 0
+        self.raw = b""
         self.exit_code: int | None = None
         self.pid, self.descriptor = pty.fork()
         if self.pid == 0:
@@ -66,11 +67,12 @@ class Terminal:
         fcntl.ioctl(self.descriptor, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
         self.screen.resize(rows, columns)
 
-    def press(self, *keys: str) -> None:
+    def press(self, *keys: str) -> Self:
         """Type keys, one after another."""
         for key in keys:
             os.write(self.descriptor, key_bytes(key))
-            self.read(0.05 if key == "escape" else 0.01)  # an escape that is followed at once begins a sequence
+            self.read(0.3 if key == "escape" else 0.02)  # an escape that is followed at once begins a sequence
+        return self
 
     def read(self, seconds: float) -> None:
         """Draw what the program writes, for so long."""
@@ -85,16 +87,18 @@ class Terminal:
             if not data:
                 return
             self.bytes_out += len(data)
+            self.raw = self.raw[-200_000:] + data
             self._stream.feed(data)
 
     @property
     def lines(self) -> list[str]:
-        """The screen, line by line."""
-        return [line.rstrip() for line in self.screen.display]
+        """The screen, line by line; of a wide character's two cells the second is empty."""
+        buffer, screen = self.screen.buffer, self.screen
+        return ["".join(buffer[y][x].data for x in range(screen.columns)).rstrip() for y in range(screen.lines)]
 
     @property
     def text(self) -> str:
-        """The screen in one piece; pyte gives a wide character a second, empty cell, which is left out."""
+        """The screen in one piece."""
         return "\n".join(self.lines)
 
     def until(self, holds: Callable[[], bool], *, what: str = "", timeout_s: float = WAIT_S) -> Self:
@@ -129,6 +133,17 @@ class Terminal:
         """Close the terminal, as a cut connection does."""
         os.close(self.descriptor)
         self.descriptor = -1
+
+    def wait_silently(self, *, timeout_s: float = 20.0) -> int:
+        """The same without its terminal."""
+        until_s = time.monotonic() + timeout_s
+        while self.exit_code is None:
+            found, status = os.waitpid(self.pid, os.WNOHANG)
+            if found:
+                self.exit_code = os.waitstatus_to_exitcode(status)
+            assert time.monotonic() < until_s, "it didn't end"
+            time.sleep(0.02)
+        return self.exit_code
 
     def __enter__(self) -> Self:
         """The terminal."""

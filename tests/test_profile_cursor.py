@@ -60,8 +60,8 @@ x = 1
 def test_half_typed_and_long_values() -> None:
     expected = [
         "train.epochs", None, "train.seed", "train.epochs", None, None, "data.tasks.name",
-        *["data.tasks.instruction"] * 3, "data.tasks.weight", None, *["lora.target_modules"] * 2, None, *["lora.target_modules"] * 2, "lora.r", None,
-        "lora.x", None,
+        *["data.tasks.instruction"] * 3, "data.tasks.weight", None, *["lora.target_modules"] * 2, None,
+        *["lora.target_modules"] * 2, "lora.r", None, None, None,
     ]  # fmt: skip
     assert [key_at(BROKEN, line) for line in range(21)] == expected
     assert key_at(BROKEN.replace("\n", "\r\n"), 6) == "data.tasks.name"
@@ -117,7 +117,9 @@ def test_elements_of_lists() -> None:
     assert offered('[train]\ntrackers = ["wandb", "tr|') == ['trackers = ["wandb", "trackio"']
     assert offered('[lora]\ntarget_modules = ["q_proj", |]')[0] == 'target_modules = ["q_proj", "k_proj"]'
     assert offered('[lora]\ntarget_modules = [\n  "q_proj",\n  "ga|"\n]') == ['  "gate_proj"']
-    assert offered("[train]\ntrackers = |") == ["trackers = []"]
+    assert offered("[train]\ntrackers = t|") == ['trackers = ["tensorboard"]', 'trackers = ["trackio"]']
+    assert offered("[lora]\ntarget_modules = |")[0].startswith('target_modules = ["q_proj", "k_proj", ')
+    assert offered('[data]\nhold_out = ["#|') == offered('[data]\nhold_out = ["a"] # "|') == []
 
 
 def test_any_position_in_any_text_is_borne() -> None:

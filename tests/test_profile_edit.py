@@ -7,7 +7,7 @@ import tomllib
 import pytest
 
 from core.errors import PoemError
-from core.profile.edit import changed_lines, set_value, step_value
+from core.profile.edit import changed_lines, set_value, step_value, value_in
 from core.profile.presets import preset_names, preset_text
 from core.profile.reference import KEYS
 
@@ -134,18 +134,19 @@ STEPS = [
     ("train.learning_rate", 2e-4, 5e-4, 1e-4), ("train.learning_rate", 3e-4, 5e-4, 2e-4),
     ("train.learning_rate", 1.0, 1.0, 0.5), ("train.adam_epsilon", 1e-8, 2e-8, 5e-9),
     ("train.warmup_ratio", 0.0, 0.05, 0.0), ("train.warmup_ratio", 0.95, 0.95, 0.9),
-    ("train.weight_decay", 0.0, 1e-5, 0.0), ("train.weight_decay", 0.1, 0.2, 0.05),
+    ("train.weight_decay", 0.0, 0.001, 0.0), ("train.weight_decay", 0.001, 0.002, 0.0),
+    ("train.weight_decay", 0.1, 0.2, 0.05),
     ("train.batch_size", 8, 16, 4), ("train.batch_size", 12, 16, 8), ("train.batch_size", 1, 2, 1),
     ("train.micro_batch_size", 4_096, 4_096, 2_048), ("lora.r", 16, 32, 8), ("lora.alpha", 4_096, 4_096, 2_048),
     ("data.cutoff_len", 256, 512, 128), ("data.cutoff_len", 8, 16, 8),
     ("data.rows", 520, 1_000, 500), ("data.rows", 1_000_000_000, 1_000_000_000, 500_000_000),
     ("data.rows", "all", "all", "all"), ("data.eval_rows", 0, 1, 0), ("data.eval_rows", 200, 500, 100),
-    ("generation.temperature", 0.8, 1.0, 0.5), ("generation.temperature", 10.0, 10.0, 5.0),
+    ("generation.temperature", 0.8, 0.85, 0.75), ("generation.temperature", 10.0, 10.0, 9.95),
     ("generation.top_p", 0.9, 0.95, 0.85), ("generation.top_p", 1.0, 1.0, 0.95),
-    ("generation.top_p", 0.05, 0.1, 0.05), ("generation.top_p", 0.01, 0.06, 0.01),
-    ("generation.seed", 42, 50, 20), ("generation.seed", 2**32 - 1, 2**32 - 1, 2_000_000_000),
+    ("generation.top_p", 0.05, 0.1, 0.05), ("generation.top_p", 0.01, 0.05, 0.01),
+    ("generation.seed", 42, 43, 41), ("generation.seed", 2**32 - 1, 2**32 - 1, 2**32 - 2),
     ("train.schedule", "linear", "cosine", "constant"), ("train.schedule", "constant", "linear", "cosine"),
-    ("model.device", "auto", "cpu", "cuda"), ("model.device", "cuda:1", "auto", "auto"),
+    ("model.device", "auto", "cpu", "cuda"), ("model.device", "cuda:1", "auto", "cuda"),
     ("model.base", "x", "x", "x"), ("lora.target_modules", ("a",), ("a",), ("a",)),
 ]  # fmt: skip
 
@@ -171,3 +172,14 @@ def test_any_number_of_steps_stays_in_the_key_s_range_and_is_taken(key) -> None:
             at = step_value(key, at, direction)
             problems = check_text(set_value("", key.name, at))[1]
             assert not [one for one in problems if one.key == key.name and "multiple" not in one.message], at
+
+
+def test_the_value_in_a_text_that_no_profile_could_be() -> None:
+    text = '[train]\nbatch_size = 12\nmicro_batch_size = 8\n[data]\ncolumns = { input = "a" }\n[[data.tasks]]\n'
+    assert value_in(text, KEYS["train.batch_size"]) == 12
+    assert value_in(text, KEYS["train.epochs"]) == value_in("", KEYS["train.epochs"]) == 5
+    assert value_in(text, KEYS["data.columns.input"]) == "a"
+    assert value_in(text, KEYS["data.tasks.weight"]) is None
+    assert value_in("train = 7", KEYS["train.epochs"]) is None
+    with pytest.raises(PoemError, match="not TOML"):
+        value_in("train = ", KEYS["train.epochs"])

@@ -103,7 +103,7 @@ class PoemApp(Workbench, inherit_bindings=False):
 
     def get_default_screen(self) -> Screen[Any]:
         """A screen whose keys are described in the language in use."""
-        return WorkScreen(id="_default")
+        return PoemScreen(id="_default")
 
     def compose(self) -> ComposeResult:
         """The frame with the Data pane; the others follow once it is on the screen."""
@@ -125,7 +125,7 @@ class PoemApp(Workbench, inherit_bindings=False):
     async def on_mount(self) -> None:
         """Take up colours, keys and panes."""
         self._take_keys()
-        self._arrange()
+        self.arrange()
         self.call_after_refresh(self._mount_when_rows_are_there)
 
     def _mount_when_rows_are_there(self) -> None:
@@ -158,7 +158,7 @@ class PoemApp(Workbench, inherit_bindings=False):
         for number, (name, title) in enumerate(PANES.items(), start=1):
             self.query_one(f"#{name}").border_title = f"{number} {_(title)}"
         self._restore()
-        self._arrange()
+        self.arrange()
         self.begin_to_look()
         self.set_interval(_REMEMBER_S, self.remember)
         # The terminal went away: nothing can be drawn any more, but what was typed is kept. Runs don't notice.
@@ -208,11 +208,7 @@ class PoemApp(Workbench, inherit_bindings=False):
 
     # -- layout
 
-    @on(Resize)
-    def _resized(self) -> None:
-        self._arrange()
-
-    def _arrange(self) -> None:
+    def arrange(self) -> None:
         """Tabs or side by side, and which pane is in front."""
         self.screen.set_class(self.size.width < _LEAST_CELLS or self.size.height < _LEAST_ROWS, "-too-small")
         wide = self.size.width >= _TILED_CELLS and self.size.height >= _TILED_ROWS
@@ -227,23 +223,23 @@ class PoemApp(Workbench, inherit_bindings=False):
     def watch_pane(self) -> None:
         """Another pane is in front."""
         if self._is_mounted:
-            self._arrange()
+            self.arrange()
 
     def watch_maximised(self) -> None:
         """One pane alone, or not."""
         if self._is_mounted:
-            self._arrange()
+            self.arrange()
 
     def watch_layout_wanted(self) -> None:
         """Tabs or side by side."""
         if self._is_mounted:
-            self._arrange()
+            self.arrange()
 
     def action_show(self, pane: str) -> None:
         """Bring a pane to the front and give it the focus."""
         for found in self.query(f"#{pane}").results(Pane):
             self.pane = pane
-            self._arrange()
+            self.arrange()
             found.focus_pane()
 
     @on(TabLine.Chosen)
@@ -386,3 +382,12 @@ class PoemApp(Workbench, inherit_bindings=False):
         """Remember everything and end the app, at once."""
         self.remember()
         self.exit()
+
+
+class PoemScreen(WorkScreen):
+    """The app's one screen."""
+
+    def on_resize(self, event: Resize) -> None:
+        """There may be room for other panes, or none at all."""
+        del event
+        cast(PoemApp, self.app).arrange()

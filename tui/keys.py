@@ -65,7 +65,7 @@ def _translated(binding: Binding) -> Binding:
 
 
 class WorkScreen(Screen[None]):
-    """The app's one screen; its footer is in the language in use."""
+    """A screen whose footer is in the language in use."""
 
     @property
     def active_bindings(self) -> dict[str, ActiveBinding]:

@@ -111,6 +111,7 @@ class Workbench(App[None]):
         self._looking = False
         self._model: ModelClient | None = None
         self._meter: MemoryMeter | None = None
+        self._has_reported = False
 
     # -- the model process
 
@@ -189,3 +190,23 @@ class Workbench(App[None]):
 
             self._looking = False
             self.push_screen(ErrorReport(_("Looking at the runs failed"), report_of(event.worker.error)))
+
+    def _handle_exception(self, error: Exception) -> None:
+        """An accident in the app itself: what is open is kept, the person is told once, and can still leave.
+
+        Textual would end the app with a traceback. Tests still see the exception.
+        """
+        if self._exit:
+            return  # a widget that is being taken down was asked for something
+        if self.is_headless or self._has_reported:
+            super()._handle_exception(error)
+            return
+        from tui.widgets.dialogs import ErrorReport, report_of
+
+        self._has_reported = True
+        self.remember()
+        title = _("A part of the app has stopped; runs go on. Leave with ctrl+q and start it again.")
+        self.push_screen(ErrorReport(title, report_of(error)))
+
+    def remember(self) -> None:
+        """Write down what the next start shall find again."""

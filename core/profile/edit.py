@@ -32,15 +32,12 @@ def set_value(text: str, key: str, value: Any) -> str:
         PoemError: the text isn't TOML, or something else stands where the key's table should.
     """
     table, _dot, field = key.rpartition(".")
-    read = parse_toml(text)
-    if read.document is None or read.problems:
-        problem = read.problems[0]
-        raise PoemError(problem.message, hint=problem.hint, where=problem.where)
-    held = read.document.get(table, {})
+    document = _document(text)
+    held = document.get(table, {})
     if not isinstance(held, dict):
         raise PoemError(_("{table} is no table here").format(table=table), where=key)
-    wanted = {**read.document, table: {**held, field: value}}
-    if read.document == wanted:
+    wanted = {**document, table: {**held, field: value}}
+    if document == wanted:
         return text
     for candidate in _candidates(text, table, field, value, is_there=field in held):
         try:
@@ -49,6 +46,14 @@ def set_value(text: str, key: str, value: Any) -> str:
         except (ValueError, RecursionError):
             continue
     raise PoemError(_("{key} can't be put into this text").format(key=key), hint=_("Type it in."), where=key)
+
+
+def _document(text: str) -> dict[str, object]:
+    read = parse_toml(text)
+    if read.document is None or read.problems:
+        problem = read.problems[0]
+        raise PoemError(problem.message, hint=problem.hint, where=problem.where)
+    return read.document
 
 
 def _candidates(text: str, table: str, field: str, value: Any, *, is_there: bool) -> Iterator[str]:
@@ -116,10 +121,7 @@ def value_in(text: str, key: Key) -> Any:
     """
     from core.profile.reference import default_of
 
-    try:
-        held: object = tomllib.loads(text)
-    except (ValueError, RecursionError) as error:
-        raise _no_toml(error, key.name) from None
+    held: object = _document(text)
     for part in key.name.split("."):
         if not isinstance(held, dict):
             return None

@@ -15,7 +15,7 @@ from textual import on, work
 from textual.app import ComposeResult
 from textual.binding import Binding
 from textual.containers import Container, VerticalScroll
-from textual.content import Content
+from textual.events import Resize
 from textual.message import Message
 from textual.widgets import OptionList, Static, TextArea
 from textual.widgets.option_list import Option
@@ -29,11 +29,13 @@ from tui.widgets.dialogs import Choose, Confirm
 from tui.workbench import ProfileState
 
 if TYPE_CHECKING:
+    from core.profile.key import Key
     from core.profile.problem import Problem
     from core.profile.schema import Profile
 
 _CHECK_AFTER_S = 0.25
 _LOOK_AT_DISK_S = 2.0
+_NO_STAMP = (0, 0, 0)
 DEFAULT = "tang-tiny-cpu"
 """The preset that is open at first: it works on any machine."""
 
@@ -57,6 +59,8 @@ class ProfilePane(Pane):
         Binding("ctrl+n", "suggest", N_("Complete the word"), id="profile.suggest", show=False),
         Binding("ctrl+o", "open_other", N_("Open"), id="profile.open"),
         Binding("ctrl+g", "next_problem", N_("Next problem"), id="profile.problem", show=False),
+        Binding("ctrl+z", "undo", N_("Undo"), id="profile.undo", show=False),
+        Binding("ctrl+y", "redo", N_("Redo"), id="profile.redo", show=False),
         Binding("ctrl+l", "pick_base", N_("Choose the model folder"), id="profile.base", show=False),
         Binding("ctrl+r", "revert", N_("Back to what was saved"), id="profile.revert", show=False),
         Binding("d", "compare", N_("Differences"), id="profile.diff", show=False),
@@ -81,7 +85,7 @@ class ProfilePane(Pane):
         """An empty editor."""
         super().__init__(id=id)
         self._source, self._path = DEFAULT, None  # type: str, Path | None
-        self._saved = ""
+        self._saved: str | None = None
         self._stamp: tuple[int, int, int] | None = None
         self._problems: tuple[Problem, ...] = ()
         self._profile: Profile | None = None
@@ -100,7 +104,7 @@ class ProfilePane(Pane):
     def on_mount(self) -> None:
         """Open what is to be opened, and watch the disk and the data."""
         self._check_timer = self.set_timer(_CHECK_AFTER_S, self._check, pause=True)
-        if not self._saved:
+        if self._saved is None:
             self.open_profile(self._source)
         self.set_interval(_LOOK_AT_DISK_S, self._look_at_disk)
         self.watch(self.workbench, "data_state", self._tell_head, init=False)
@@ -114,38 +118,46 @@ class ProfilePane(Pane):
     @property
     def unsaved(self) -> bool:
         """Whether the text is another than what was saved or opened."""
-        return self._editor.text != self._saved
+        return self._saved is not None and self._editor.text != self._saved
 
     def open_profile(self, source: str) -> None:
         """Open a preset or a file in the place of what is open; what isn't saved is asked about first."""
-        if self._saved and self.unsaved:
+        if self.unsaved:
             text = _("{name} has changes that aren't saved.").format(name=self._source)
             question = Confirm(_("Open another profile"), text, yes=_("Give them up"), danger=True)
-            self.app.push_screen(question, lambda answer: self._read(source) if answer else None)
+            self.app.push_screen(question, lambda answer: self._read_if(answer, source))
         else:
             self._read(source)
 
-    def _read(self, source: str) -> None:
-        from core.profile.document import read_profile_text
+    def _read(self, source: str) -> bool:
+        """Open what can be read; else say why, and keep what is open."""
+        from core.profile.document import preset_names, read_profile_text
 
+        path = None if source in preset_names() else Path(os.path.expanduser(source))
+        stamp = _stamp_of(path)
         try:
-            shown, text = read_profile_text(source)
+            text = read_profile_text(source)[1]
         except PoemError as error:
             self.tell(error)
-            if not self._saved and source != DEFAULT:
-                self._read(DEFAULT)
-            return
-        del shown
-        is_file = source.endswith(".toml") or os.sep in source
-        self._source, self._path = source, Path(source).expanduser() if is_file else None
-        self._take(text, saved=text)
+            return self._read(DEFAULT) if self._saved is None and source != DEFAULT else False
+        at = self._editor.cursor_location if source == self._source else (0, 0)
+        self._source, self._path = source, path
+        self._take(text, saved=text, stamp=stamp)
+        self._editor.move_cursor(at)
+        if self._editor.text != text:
+            self.tell(_("The lines of this file end in different ways; saving it makes them alike."))
+        return True
 
-    def _take(self, text: str, *, saved: str) -> None:
+    def _read_if(self, answer: bool | None, source: str) -> None:
+        if answer:
+            self._read(source)
+
+    def _take(self, text: str, *, saved: str, stamp: tuple[int, int, int] | None) -> None:
         """Put a text into the editor."""
-        self._stamp = _stamp_of(self._path)
+        self._stamp = stamp
         editor = self._editor
         with self.prevent(TextArea.Changed):
-            editor.load_text(text)
+            editor.show_text(text)
         # What the editor makes of line ends is what counts as unchanged.
         self._saved = editor.text if text == saved else saved
         self._check()
@@ -163,22 +175,10 @@ class ProfilePane(Pane):
 
     def action_save_as(self) -> None:
         """Ask for a file and write the text to it."""
-        from tui.widgets.path_input import AskPath
+        from tui.panes.profile_dialogs import ask_where
 
         suggested = f"{Path(self._source).stem}.toml" if self._path is None else str(self._path)
-        question = AskPath(_("Save as"), value=suggested, check=_check_profile_path)
-        self.app.push_screen(question, self._save_to)
-
-    def _save_to(self, answer: str | None) -> None:
-        if not answer:
-            return
-        path = Path(answer).expanduser()
-        if path.exists() and path != self._path:
-            text = _("{path} is there already.").format(path=path)
-            question = Confirm(_("Save as"), text, yes=_("Write over it"), danger=True)
-            self.app.push_screen(question, lambda sure: self._write(path) if sure else None)
-        else:
-            self._write(path)
+        ask_where(self, suggested, self._path, self._write)
 
     def _write(self, path: Path) -> None:
         from core.profile.files import write_profile_text
@@ -199,34 +199,43 @@ class ProfilePane(Pane):
             question = Confirm(
                 _("Back to what was saved"), _("All changes since then go."), yes=_("Go back"), danger=True
             )
-            self.app.push_screen(question, lambda answer: self._read(self._source) if answer else None)
+            self.app.push_screen(question, lambda answer: self._revert() if answer else None)
+
+    def _revert(self) -> None:
+        if not self._read(self._source):  # the file is gone, but not what it held
+            self._take(self._saved or "", saved=self._saved or "", stamp=self._stamp)
 
     def _look_at_disk(self) -> None:
         """Another program may have changed the file: ask once for each change."""
         stamp = _stamp_of(self._path)
         if self._path is None or stamp is None or stamp in (self._stamp, self._asked_about):
             return
+        if self.unsaved and not (self.screen.is_current and self.has_focus_within):
+            return  # whoever is busy elsewhere is asked later
         self._asked_about = stamp
         if not self.unsaved:
-            self._read(self._source)
-            self.tell(_("{path} was changed by another program; this is what it holds now.").format(path=self._path))
+            if not self._read(self._source):
+                return
+            words = _("{path} was changed by another program; this is what it holds now.").format(path=self._path)
+            self.tell(words, severity="information")
             return
         text = _("{path} was changed by another program, and here are changes that aren't saved.").format(
             path=self._path
         )
         question = Confirm(_("The file has changed"), text, yes=_("Read it again"), no=_("Keep mine"), danger=True)
-        self.app.push_screen(question, lambda answer: self._read(self._source) if answer else None)
+        self.app.push_screen(question, lambda answer: self._read_if(answer, self._source))
 
     # -- checking
 
     @on(TextArea.Changed)
     def _changed(self) -> None:
         self._tell_state()
-        self._check_timer.reset()
-        self._check_timer.resume()
+        # A timer that has fired once does nothing any more, so each text gets its own.
+        self._check_timer.stop()
+        self._check_timer = self.set_timer(_CHECK_AFTER_S, self._check)
 
     def _check(self) -> None:
-        self._check_timer.pause()
+        self._check_timer.stop()
         self._check_text(self._editor.text)
 
     @work(thread=True, exclusive=True, group="check", exit_on_error=False)
@@ -240,15 +249,16 @@ class ProfilePane(Pane):
     def _show_problems(self, event: Checked) -> None:
         if event.text != self._editor.text:
             return
+        from tui.panes.profile_words import problem_content
+
         self._profile, self._problems = event.profile, event.problems
         listed = self.query_one(OptionList)
         listed.clear_options()
-        listed.add_options([Option(_problem_content(problem)) for problem in event.problems])
+        listed.add_options([Option(problem_content(problem)) for problem in event.problems])
         listed.display = bool(event.problems)
         self._editor.mark(frozenset(problem.line - 1 for problem in event.problems if problem.line))
         self._tell_state()
-        self._key = ""
-        self._explain()
+        self._explain_again()
 
     def _tell_state(self) -> None:
         text = self._editor.text
@@ -294,42 +304,61 @@ class ProfilePane(Pane):
         key = key_at(self._editor.text, self._editor.cursor_location[0])
         if key != self._key:
             self._key = key
-            self.query_one("#profile-help", Static).update(key_content(key, self._profile))
+            words = key_content(key, self._profile, roomy=self.has_class("-wide"))
+            self.query_one("#profile-help", Static).update(words)
             self.query_one("#profile-side", VerticalScroll).scroll_home(animate=False)
+
+    def on_resize(self, event: Resize) -> None:
+        """The help goes by the room that there is."""
+        super().on_resize(event)
+        self._explain_again()
+
+    def _explain_again(self) -> None:
+        self._key = ""
+        self._explain()
+
+    def _key_and_value(self) -> tuple[Key, Any] | None:
+        """The key under the cursor and what the text says it is; None, and that is said, where there is none."""
+        from core.profile.cursor import key_at
+        from core.profile.edit import value_in
+        from core.profile.reference import KEYS
+
+        key = KEYS.get(key_at(self._editor.text, self._editor.cursor_location[0]) or "")
+        if key is None:
+            self.tell(_("Put the cursor on a key."), severity="warning")
+            return None
+        try:
+            return key, value_in(self._editor.text, key)
+        except PoemError as error:
+            self.tell(error)
+            return None
 
     def action_step(self, direction: int) -> None:
         """The value of the key under the cursor a step up or down."""
         from core.profile.edit import step_value
-        from core.profile.reference import KEYS
-        from tui.panes.profile_words import value_of
 
-        if self._key not in KEYS or self._profile is None:
-            self.tell(_("Put the cursor on a key; mend the problems first."), severity="warning")
+        found = self._key_and_value()
+        if found is None:
             return
-        value = value_of(self._profile, str(self._key))
-        changed = step_value(KEYS[str(self._key)], value, direction)
+        key, value = found
+        changed = step_value(key, value, direction)
         if changed == value:
             self.tell(_("This value has no next one; F9 or typing changes it."), severity="warning")
         else:
-            self.set_keys({str(self._key): changed})
+            self.set_keys({key.name: changed})
 
     def action_pick(self) -> None:
         """Offer what the key under the cursor may be."""
-        from core.profile.reference import KEYS
-        from tui.panes.profile_words import offered, value_of
+        from tui.panes.profile_dialogs import pick_value
 
-        key = KEYS.get(str(self._key))
-        if key is None or self._profile is None:
-            self.tell(_("Put the cursor on a key; mend the problems first."), severity="warning")
-        elif key.name == "model.base":
+        found = self._key_and_value()
+        if found is None:
+            return
+        key, value = found
+        if key.name == "model.base":
             self.action_pick_base()
-        elif values := offered(key, value_of(self._profile, key.name)):
-            labels = [str(value) for value in values]
-            now = str(value_of(self._profile, key.name))
-            question = Choose(key.name, labels, text=_(key.meaning), at=labels.index(now) if now in labels else 0)
-            self.app.push_screen(question, lambda at: None if at is None else self.set_keys({key.name: values[at]}))
         else:
-            self.tell(_("This value is typed."), severity="information")
+            pick_value(self, key, value, lambda chosen: self.set_keys({key.name: chosen}))
 
     def set_keys(self, values: Mapping[str, Any]) -> None:
         """Change keys in place."""
@@ -342,22 +371,17 @@ class ProfilePane(Pane):
 
     def action_suggest(self) -> None:
         """Offer what could go on from the cursor."""
-        from core.profile.cursor import suggestions_at
+        from tui.panes.profile_dialogs import suggest
 
-        line, column = self._editor.cursor_location
-        found = suggestions_at(self._editor.text, line, column)
-        if not found:
-            self.tell(_("Nothing goes on from here."), severity="information")
-        elif len(found) == 1:
-            self._editor.replace(found[0].text, (line, found[0].start), (line, column))
-        else:
-            question = Choose(_("Complete"), [one.label for one in found])
+        suggest(self, self._editor)
 
-            def chosen(at: int | None) -> None:
-                if at is not None:
-                    self._editor.replace(found[at].text, (line, found[at].start), (line, column))
+    def action_undo(self) -> None:
+        """Take back the last change."""
+        self._editor.undo()
 
-            self.app.push_screen(question, chosen)
+    def action_redo(self) -> None:
+        """Make it again."""
+        self._editor.redo()
 
     # -- dialogs
 
@@ -383,8 +407,7 @@ class ProfilePane(Pane):
         """What differs from the saved text, a preset or a run."""
         from tui.panes.profile_dialogs import compare
 
-        saved = self._saved
-        compare(self, saved, self._editor.text)
+        compare(self, self._saved or "", self._editor.text)
 
     def action_pick_base(self) -> None:
         """Choose a model folder."""
@@ -405,12 +428,13 @@ class ProfilePane(Pane):
         source, draft, saved, line = (state.get(name) for name in ("source", "draft", "saved", "line"))
         if not isinstance(source, str) or not source:
             return
-        self._read(source)
+        read = self._read(source)
         if isinstance(draft, str) and isinstance(saved, str):
-            if self._source != source:
-                self._source, self._path = source, Path(source).expanduser()
-            stamp = self._stamp
-            self._take(draft, saved=self._saved if self._source == source and stamp else saved)
+            if not read:
+                self._source, self._path = source, Path(os.path.expanduser(source))
+            # Of a file that has changed since, the stamp is none, so that this is noticed and asked about.
+            same = not read or self._path is None or self._saved == saved
+            self._take(draft, saved=saved, stamp=_stamp_of(self._path) if same else _NO_STAMP)
         if isinstance(line, int):
             self._editor.move_cursor((max(0, min(line, self._editor.document.line_count - 1)), 0))
 
@@ -419,21 +443,6 @@ def _stamp_of(path: Path | None) -> tuple[int, int, int] | None:
     """What tells whether a file is still the same."""
     try:
         found = path.stat() if path else None
-    except OSError:
+    except (OSError, ValueError):
         return None
     return (found.st_mtime_ns, found.st_size, found.st_ino) if found else None
-
-
-def _check_profile_path(value: str) -> str:
-    if not value.strip():
-        return _("Type a file's name.")
-    if not value.endswith(".toml"):
-        return _("A profile's name ends in .toml.")
-    return "" if Path(value).expanduser().absolute().parent.is_dir() else _("There is no such folder.")
-
-
-def _problem_content(problem: Problem) -> Content:
-    parts = [content(f"{problem.where}: {problem.message}" if problem.where else problem.message, "$text-error")]
-    if problem.hint:
-        parts.append(content(problem.hint, "$text-muted"))
-    return Content("\n").join(parts)

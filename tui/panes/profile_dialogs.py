@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
 from textual import on, work
 from textual.app import ComposeResult
 from textual.binding import Binding
 from textual.containers import Vertical, VerticalScroll
 from textual.content import Content
+from textual.message import Message
 from textual.screen import ModalScreen
 from textual.widgets import Input, OptionList, Static
 from textual.widgets.option_list import Option
@@ -17,12 +21,16 @@ from textual.widgets.option_list import Option
 from core.errors import PoemError
 from core.i18n import N_, _
 from core.model_folders import FolderFacts, folders_in, look_at_folder
+from core.profile.cursor import suggestions_at
 from core.profile.difference import DiffLine, difference
 from core.profile.document import read_profile_text
-from core.profile.presets import preset_names, preset_text
+from core.profile.key import Key
+from core.profile.presets import SUFFIX, preset_names, preset_text
 from tui.pane import Pane
+from tui.panes.profile_editor import ProfileEditor
+from tui.panes.profile_words import offered
 from tui.plain import content
-from tui.widgets.dialogs import Choose, Dialog
+from tui.widgets.dialogs import Choose, Confirm, Dialog
 from tui.widgets.path_input import AskPath, PathInput, PathSuggester
 
 _STYLES = {"added": "$text-success", "removed": "$text-error", "same": "", "gap": "$text-muted"}
@@ -65,12 +73,71 @@ def compare(pane: Pane, saved: str, text: str) -> None:
                 before = preset_text(names[at - 1])
             else:
                 before = read_profile_text(str(runs[at - 1 - len(names)].path / "profile.toml"))[1]
+            lines = difference(before, text)
         except PoemError as error:
             pane.tell(error)
             return
-        pane.app.push_screen(DifferenceScreen(labels[at], difference(before, text)))
+        pane.app.push_screen(DifferenceScreen(labels[at], lines))
 
     pane.app.push_screen(Choose(_("Compare with"), labels), chosen)
+
+
+def ask_where(pane: Pane, suggested: str, path: Path | None, then: Callable[[Path], None]) -> None:
+    """Ask for a file to save to; of one that is there already and isn't `path`, whether to write over it."""
+
+    def chosen(answer: str | None) -> None:
+        if not answer:
+            return
+        found = Path(os.path.expanduser(answer))
+        if os.path.lexists(found) and found != path:
+            text = _("{path} is there already.").format(path=found)
+            question = Confirm(_("Save as"), text, yes=_("Write over it"), danger=True)
+            pane.app.push_screen(question, lambda sure: then(found) if sure else None)
+        else:
+            then(found)
+
+    pane.app.push_screen(AskPath(_("Save as"), value=suggested, check=_check_profile_path), chosen)
+
+
+def _check_profile_path(value: str) -> str:
+    if not value.strip():
+        return _("Type a file's name.")
+    if not value.endswith(SUFFIX):
+        return _("A profile's name ends in .toml.")
+    folder = os.path.dirname(os.path.expanduser(value)) or "."
+    return "" if os.path.isdir(folder) else _("There is no such folder.")
+
+
+def pick_value(pane: Pane, key: Key, now: Any, then: Callable[[Any], None]) -> None:
+    """Offer what a key may be."""
+    values = offered(key, now)
+    if not values:
+        pane.tell(_("This value is typed."), severity="information")
+        return
+    question = Choose(
+        key.name,
+        [str(value) for value in values],
+        text=_(key.meaning),
+        at=values.index(now) if now in values else 0,
+    )
+    pane.app.push_screen(question, lambda at: None if at is None else then(values[at]))
+
+
+def suggest(pane: Pane, editor: ProfileEditor) -> None:
+    """Offer what could go on from the cursor; a single answer is taken at once."""
+    line, column = editor.cursor_location
+    found = suggestions_at(editor.text, line, column)
+    if not found:
+        pane.tell(_("Nothing goes on from here."), severity="information")
+    elif len(found) == 1:
+        editor.put(line, found[0].start, found[0].end, found[0].text)
+    else:
+
+        def chosen(at: int | None) -> None:
+            if at is not None:
+                editor.put(line, found[at].start, found[at].end, found[at].text)
+
+        pane.app.push_screen(Choose(_("Complete"), [one.label for one in found]), chosen)
 
 
 class DifferenceScreen(ModalScreen[None]):
@@ -106,12 +173,20 @@ class DifferenceScreen(ModalScreen[None]):
 class ModelPicker(Dialog[str]):
     """A folder of a base model, and what is found in it."""
 
+    @dataclass
+    class Looked(Message):
+        """A folder was looked at."""
+
+        path: str
+        facts: FolderFacts
+        folders: tuple[tuple[str, bool], ...]
+
     def __init__(self, base: str) -> None:
         """Begin at the base in force."""
         super().__init__(_("Choose the model folder"))
         self._base = base
         self._folders: tuple[tuple[str, bool], ...] = ()
-        self._problem = ""
+        self._wanted = False
 
     def compose(self) -> ComposeResult:
         """The path, what it is, and the folders in it."""
@@ -128,18 +203,25 @@ class ModelPicker(Dialog[str]):
 
     @on(Input.Changed)
     def _changed(self, event: Input.Changed) -> None:
+        self._wanted = False
         self._look(event.value)
 
     @work(thread=True, exclusive=True, group="look", exit_on_error=False)
     def _look(self, path: str) -> None:
-        facts, folders = look_at_folder(path), () if path.startswith("builtin:") else folders_in(path)
-        self.app.call_from_thread(self._show, path, facts, folders)
+        folders = () if path.startswith("builtin:") else folders_in(path)
+        self.post_message(self.Looked(path, look_at_folder(path), folders))
 
-    def _show(self, path: str, facts: FolderFacts, folders: tuple[tuple[str, bool], ...]) -> None:
-        if not self.is_attached or path != self.query_one(Input).value:
+    @on(Looked)
+    def _show(self, event: Looked) -> None:
+        facts, folders = event.facts, event.folders
+        if event.path != self.query_one(Input).value:
             return
-        self._problem, self._folders = facts.problem, folders
-        style = "$text-muted" if facts.problem else "$text-success"
+        if self._wanted and not facts.problem:
+            self.dismiss(event.path)
+            return
+        self._folders = folders
+        style = "$text-error" if facts.problem and self._wanted else "$text-muted" if facts.problem else "$text-success"
+        self._wanted = False
         self.query_one("#model-facts", Static).update(content(facts_words(facts), style))
         listed = self.query_one(OptionList)
         listed.clear_options()
@@ -154,11 +236,8 @@ class ModelPicker(Dialog[str]):
 
     @on(Input.Submitted)
     def _taken(self, event: Input.Submitted) -> None:
-        facts = look_at_folder(event.value)
-        if facts.problem:
-            self.query_one("#model-facts", Static).update(content(facts.problem, "$text-error"))
-        else:
-            self.dismiss(event.value)
+        self._wanted = True
+        self._look(event.value)
 
 
 def facts_words(facts: FolderFacts) -> str:

@@ -12,6 +12,8 @@ from textual.widgets import TextArea
 from core.profile.edit import changed_lines, set_value
 from tui.plain import one_for_one
 
+_LONGEST_COLOURED = 60_000
+
 # The terminal's own colours, which go with a dark and with a light background.
 _COLOURS = TextAreaTheme(
     "poem",
@@ -45,6 +47,13 @@ class ProfileEditor(TextArea):
         self.cursor_blink = False
         self._marked: frozenset[int] = frozenset()
 
+    def show_text(self, text: str) -> None:
+        """Load a text; of a very long one every key would take long if its colours were worked out again."""
+        language = "toml" if len(text) <= _LONGEST_COLOURED else None
+        if self.language != language:
+            self.language = language
+        self.load_text(text)
+
     def mark(self, lines: frozenset[int]) -> None:
         """Mark lines (from 0) as faulty."""
         if lines != self._marked:
@@ -58,6 +67,12 @@ class ProfileEditor(TextArea):
         if line_index in self._marked:
             line.stylize(Style(underline=True) + self.get_component_rich_style("profile-editor--problem", partial=True))
         return line
+
+    def put(self, line: int, start: int, end: int, text: str) -> None:
+        """Put a text in the place of a piece of a line, as one step that can be undone."""
+        self.history.checkpoint()
+        self.replace(text, (line, start), (line, end), maintain_selection_offset=False)
+        self.history.checkpoint()
 
     def set_key(self, key: str, value: Any) -> None:
         """Change a key in place, as one step that can be undone; the cursor goes to it.

@@ -9,10 +9,13 @@ from textual.content import Content
 from core.i18n import _
 from core.profile.key import Key, describe_values
 from core.profile.page import shown_default
+from core.profile.problem import Problem
 from core.profile.reference import DERIVED, KEYS, derive
 from core.profile.schema import Profile
 from tui.plain import content
 from tui.workbench import DataState, ProfileState
+
+_SOME_ROWS = 1_000
 
 
 def head_words(state: ProfileState, data: DataState) -> str:
@@ -24,8 +27,9 @@ def head_words(state: ProfileState, data: DataState) -> str:
     elif state.profile is not None:
         rows = data.rows if data.complete and data.path == state.profile.data.path else None
         wanted = state.profile.data.rows
-        if rows is not None and wanted != "all":
-            rows = min(rows, wanted)
+        if rows is not None:
+            rows = max(1, rows - state.profile.data.eval_rows)
+            rows = rows if wanted == "all" else min(rows, wanted)
         derived = derive(state.profile, rows)
         words.append(_("gradient accumulation {count}").format(count=derived["train.gradient_accumulation"]))
         if derived["train.steps"] is not None:
@@ -33,20 +37,30 @@ def head_words(state: ProfileState, data: DataState) -> str:
     return " · ".join(words)
 
 
-def key_content(name: str | None, profile: Profile | None) -> Content:
-    """Meaning, values, default, value now and advice of a key; of none, how to get help."""
+def key_content(name: str | None, profile: Profile | None, *, roomy: bool) -> Content:
+    """Meaning, values, default, value now and advice of a key; of none, how to get help. `roomy`: with blank lines."""
     key = KEYS.get(name or "")
     if key is None:
         if name is not None and name in DERIVED:
             return content(_(DERIVED[name].meaning))
         return content(_("Put the cursor on a key to see what it means."), "$text-muted")
-    parts = [content(key.name, "bold"), content(_(key.meaning)), content("")]
-    parts.append(_fact(_("may be"), describe_values(key)))
+    facts = [_fact(_("may be"), describe_values(key))]
     default = shown_default(key)
-    parts += [_fact(_("default"), default)] if default else []
+    facts += [_fact(_("default"), default)] if default else []
     if profile is not None and (value := value_of(profile, key.name)) is not None and key.kind != "tasks":
-        parts.append(_fact(_("now"), str(value)))
-    return Content("\n").join([*parts, content(""), content(_(key.advice))])
+        facts.append(_fact(_("now"), str(list(value) if isinstance(value, tuple) else value)))
+    parts = [content(key.name, "bold"), content(_(key.meaning))]
+    if roomy:
+        return Content("\n").join([*parts, content(""), *facts, content(""), content(_(key.advice))])
+    return Content("\n").join([*parts, Content("  ").join(facts), content(_(key.advice))])
+
+
+def problem_content(problem: Problem) -> Content:
+    """A problem with its place and how to mend it."""
+    parts = [content(f"{problem.where}: {problem.message}" if problem.where else problem.message, "$text-error")]
+    if problem.hint:
+        parts.append(content(problem.hint, "$text-muted"))
+    return Content("\n").join(parts)
 
 
 def _fact(name: str, value: str) -> Content:
@@ -67,6 +81,8 @@ def offered(key: Key, value: Any) -> list[Any]:
 
     if key.kind == "text" and key.choices:
         return [choice for choice in key.choices if choice != "cuda:N"]
+    if value == "all":
+        value = _SOME_ROWS
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         return []
     values = [value]

@@ -20,6 +20,7 @@ from textual.timer import Timer
 from textual.widgets import Static
 
 from core.i18n import N_, _
+from core.runs.health import Finding
 from tui.panes import training_words as words
 from tui.panes.training_starting import StartingPane
 from tui.plain import content
@@ -32,6 +33,10 @@ PANELS = {"samples": N_("samples"), "figures": N_("figures"), "events": N_("even
 """What can be below the chart, and what it is called."""
 _WIDE_PANELS = ("events", "console")
 _CHART_S = 1.0
+_QUICK_STEP_S, _QUICK_CHART_S = 0.1, 4.0
+"""A run with shorter steps than this changes most cells of its chart with every drawing, so it is drawn less often."""
+_FINDINGS_S = 10.0
+"""What stands out says so in figures that change; as long as the same rules hold, they are told anew this often."""
 
 
 class TrainingPane(StartingPane):
@@ -63,7 +68,8 @@ class TrainingPane(StartingPane):
         self.panel = "samples"
         self._said: dict[str, object] = {}
         self._offered: object = None
-        self._charted_s = 0.0
+        self._charted_s = self._findings_s = 0.0
+        self._findings: tuple[Finding, ...] = ()
         self._chart_timer: Timer | None = None
 
     def compose(self) -> ComposeResult:
@@ -209,8 +215,16 @@ class TrainingPane(StartingPane):
             told = words.sample_content(track.view.samples)
             self._update(self.query_one("#train-samples-text", Static), told, layout=True)
         if shown == "events":
-            told = words.health_content(track)
+            told = words.health_content(track, self._steady_findings(track))
             self._update(self.query_one("#train-events-text", Static), told, layout=True)
+
+    def _steady_findings(self, track: RunTrack) -> tuple[Finding, ...]:
+        """What stands out, in figures that stand still for a while."""
+        shown = self._findings
+        same = [finding.rule for finding in track.findings] == [finding.rule for finding in shown]
+        if not same or track.view.status != "running" or time.monotonic() - self._findings_s >= _FINDINGS_S:
+            self._findings, self._findings_s = track.findings, time.monotonic()
+        return self._findings
 
     def console_changed(self) -> None:
         """Show the end of the console."""
@@ -220,11 +234,17 @@ class TrainingPane(StartingPane):
 
     def _show_charts_soon(self) -> None:
         """Draw the charts now, or when the last drawing is a while ago."""
-        due_s = self._charted_s + _CHART_S - time.monotonic()
-        if due_s <= 0 or self.track is None or self.replaying:
+        due_s = self._charted_s + self._chart_s() - time.monotonic()
+        if due_s <= 0 or self.track is None or self.track.view.status != "running" or self.replaying:
             self._show_charts()
         elif self._chart_timer is None:
             self._chart_timer = self.set_timer(due_s, self._show_charts)
+
+    def _chart_s(self) -> float:
+        """How often the chart is drawn."""
+        recent = self.track.view.recent if self.track is not None else ()
+        quick = len(recent) > 1 and sum(step_s for _tokens, step_s in recent) / len(recent) < _QUICK_STEP_S
+        return _QUICK_CHART_S if quick else _CHART_S
 
     def _show_charts(self) -> None:
         if self._chart_timer is not None:

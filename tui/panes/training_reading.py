@@ -5,6 +5,7 @@ It knows no widget: who shows it is told by `track_changed` and `console_changed
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -30,6 +31,8 @@ SPEEDS = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000)
 """How many times as fast as it was a run may be replayed."""
 _FIRST_SPEED = SPEEDS.index(20)
 _FRAME_S = 0.25
+_READ_S = 0.9
+"""A run that goes on as it did isn't read more often than this."""
 _CONSOLE_S = 1.0
 
 
@@ -84,6 +87,8 @@ class ReadingPane(Pane):
         self._read_track: RunTrack | None = None
         self._follower: Follower | None = None
         self._reading = self._read_again = False
+        self._read_s = -_READ_S
+        self._read_timer: Timer | None = None
         self._console_mark: console.Mark = (-1, -1)
         self._frames: Iterator[list[Timed]] | None = None
         self._replayed: Fold | None = None
@@ -209,10 +214,20 @@ class ReadingPane(Pane):
         """Read what is new, at once or after the reading that goes on; not while nobody looks."""
         if self._follower is None or not self.display:
             return
+        view, seen = self.live_view, next((run for run in self.workbench.runs if run.id == self._follower.run.id), None)
+        urgent = view is None or seen is None or seen.view.status != view.status
+        due_s = self._read_s + _READ_S - time.monotonic()
+        if due_s > 0 and not urgent:
+            self._read_timer = self._read_timer or self.set_timer(due_s, self._read_due)
+            return
         self._read_again = self._reading
         if not self._reading:
-            self._reading = True
+            self._reading, self._read_s = True, time.monotonic()
             self._read(self._follower)
+
+    def _read_due(self) -> None:
+        self._read_timer = None
+        self._read_soon()
 
     @work(thread=True, group="train.read", exit_on_error=False)
     def _read(self, follower: Follower) -> None:

@@ -10,6 +10,7 @@ from textual.content import Content
 
 from core.i18n import _
 from core.runs.events import SampleMade
+from core.runs.health import Finding
 from core.runs.view import RunView
 from core.runs.wording import duration, loss_words, sentence, status_words
 from tui.plain import content
@@ -167,7 +168,7 @@ def _verse(text: str) -> Iterator[str]:
     return (line for found in _SENTENCE.findall(text) if (line := found.strip()))
 
 
-def health_content(track: RunTrack) -> Content:
+def health_content(track: RunTrack, findings: Sequence[Finding]) -> Content:
     """What stands out, what was noted, and what happened, newest first."""
     view = track.view
     parts = [
@@ -176,7 +177,7 @@ def health_content(track: RunTrack) -> Content:
             " ",
             content(_("(rule: {rule})").format(rule=finding.rule), "$text-muted"),
         )
-        for finding in track.findings
+        for finding in findings
     ]
     if not parts and view.step:
         parts.append(content(_("Nothing stands out."), "$text-success"))
