@@ -252,11 +252,11 @@ def test_a_model_folder_is_picked(file: Path, tmp_path: Path) -> None:
         await press(pilot, "ctrl+l")
         field(app).value = str(tmp_path / "models")
         await settle(pilot)
-        assert "config.json is missing" in app.shown("#model-facts")
+        assert "tokenizer.json is missing" in app.shown("#model-facts")
         assert app.options == ["good/  a model", "[b]ad␛/  "]
         field(app).focus()
         await press(pilot, "enter")
-        assert len(app.screen_stack) == 2 and "config.json is missing" in app.shown("#model-facts")
+        assert len(app.screen_stack) == 2 and "tokenizer.json is missing" in app.shown("#model-facts")
         app.screen.query_one(OptionList).focus()
         await press(pilot, "home", "enter")
         assert field(app).value == str(model) and "Qwen2ForCausalLM: 2 layers" in app.shown("#model-facts")
