@@ -15,11 +15,12 @@ from tui.pane import Pane
 from tui.settings import Settings
 from tui.start import Start
 
+_SAMPLE = Start(data=SAMPLE)
 Steps = Callable[[Pilot[None]], Awaitable[None]]
 
 
 def make_app(
-    tmp_path: Path, start: Start = Start(data=SAMPLE), *, keys: Mapping[str, str] | None = None, **settings: Any
+    tmp_path: Path, start: Start = _SAMPLE, *, keys: Mapping[str, str] | None = None, **settings: Any
 ) -> PoemApp:
     """The app with an empty runs directory and a memory of its own."""
     known = Settings(tmp_path / "config.toml", keys=keys or {}, **settings)

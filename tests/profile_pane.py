@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ from textual.app import ComposeResult
 from textual.pilot import Pilot
 from textual.screen import Screen
 from textual.widgets import Footer, Input, OptionList, Static
+from textual.worker import WorkerCancelled
 
 import tui
 from core.runs.view import RunView
@@ -104,7 +106,8 @@ def drive(source: str | Path, steps: Steps, size: tuple[int, int] = (80, 24)) ->
 async def settle(pilot: Pilot[None]) -> None:
     """Let threads and messages come to an end."""
     for _turn in range(2):
-        await pilot.app.workers.wait_for_complete()
+        with contextlib.suppress(WorkerCancelled):  # a text was replaced while it was being checked
+            await pilot.app.workers.wait_for_complete()
         await pilot.pause()
 
 

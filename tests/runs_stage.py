@@ -89,7 +89,7 @@ class Stage(PoemApp):
 
     async def _mount_panes(self) -> None:
         self._restore()
-        self._arrange()
+        self.arrange()
         self._look()
 
     def copy_to_clipboard(self, text: str) -> None:

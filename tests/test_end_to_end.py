@@ -80,7 +80,7 @@ def test_the_whole_story(home: Path, poemtui: Open) -> None:
         assert view.eval_loss < view.eval_loss_base  # it has learnt something
         terminal.see(f"{view.eval_loss_base:.3f} → {view.eval_loss:.3f}")
         terminal.press("5").see("finished", "Complete").press("a")
-        terminal.see("adapter").press(*COUPLET).see(COUPLET).press("enter")
+        terminal.see("writes (final").press(*COUPLET).see(COUPLET).press("enter")
         terminal.see("ended by itself", timeout_s=90)
         terminal.press("ctrl+y").until(lambda: b"\x1b]52;c;" in terminal.raw, what="the clipboard")
         copied = re.findall(rb"\x1b\]52;c;([A-Za-z0-9+/=]+)", terminal.raw)[-1]

@@ -185,10 +185,10 @@ def test_colours_go_round(tmp_path: Path) -> None:
 
 def test_the_header_tells_what_matters_first_and_cuts_nothing(tmp_path: Path) -> None:
     async def steps(pilot: Pilot[None]) -> None:
-        app.data_state = DataState("/poems/[/]唐詩.json", rows=25_007, complete=True)
+        app.data_state = DataState("/poems/[b]唐詩.json", rows=25_007, complete=True)
         app.profile_state = ProfileState("/profiles/tang.toml", unsaved=True)
         await pilot.pause()
-        assert lines_of(app)[0].startswith(" poemtui  tang.toml *  [/]唐詩.json 25,007 rows")
+        assert lines_of(app)[0].startswith(" poemtui  tang.toml *  [b]唐詩.json 25,007 rows")
         app.profile_state = ProfileState("/profiles/" + "長" * 80 + ".toml")
         await pilot.pause()
         assert cell_len(lines_of(app)[0]) <= 80

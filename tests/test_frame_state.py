@@ -11,10 +11,12 @@ from pathlib import Path
 
 import pytest
 from textual.pilot import Pilot
+from textual.widgets import Static
 
 from core.runs.lock import lock_run
 from tests.frame_stage import make_app, play, seen_panes, text_of, told_by, until
 from tests.runs_stage import TANG, started, write_run
+from tui.app import PANES
 from tui.commands import all_classes
 from tui.follow import Follower
 from tui.keys import binding_ids
@@ -60,7 +62,10 @@ def test_a_damaged_memory_is_no_harm(tmp_path: Path, text: str) -> None:
     play(app, steps)
 
 
-def test_any_state_of_every_pane_is_borne(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "value", [None, 7, "長" * 9, [[]], {"a": {}}], ids=["null", "number", "text", "list", "object"]
+)
+def test_any_state_of_every_pane_is_borne(tmp_path: Path, value: object) -> None:
     keys: set[str] = set()
 
     async def learn(pilot: Pilot[None]) -> None:
@@ -71,17 +76,16 @@ def test_any_state_of_every_pane_is_borne(tmp_path: Path) -> None:
     first = make_app(tmp_path)
     play(first, learn)
     assert {"query", "order"} <= keys
-    for value in (None, 7, "長" * 9, [[]], {"a": {}}):
-        panes = {pane: dict.fromkeys(keys, value) for pane in ("data", "profile", "train", "complete", "runs")}
-        (tmp_path / "app.json").write_text(json.dumps({"panes": panes}), encoding="utf-8")
+    panes = {pane: dict.fromkeys(keys, value) for pane in PANES}
+    (tmp_path / "app.json").write_text(json.dumps({"panes": panes}), encoding="utf-8")
 
-        async def steps(pilot: Pilot[None]) -> None:
-            await pilot.press("f6")
-            await until(pilot, lambda: app.pane == "runs")
-            assert not isinstance(app.screen, ErrorReport)
+    async def steps(pilot: Pilot[None]) -> None:
+        await pilot.press("f6")
+        await until(pilot, lambda: second.pane == "runs")
+        assert not isinstance(second.screen, ErrorReport)
 
-        app = make_app(tmp_path)
-        play(app, steps)
+    second = make_app(tmp_path)
+    play(second, steps)
 
 
 def test_keys_of_ones_own(tmp_path: Path) -> None:
@@ -90,13 +94,13 @@ def test_keys_of_ones_own(tmp_path: Path) -> None:
     async def steps(pilot: Pilot[None]) -> None:
         copied: list[str] = []
         app.copy_to_clipboard = copied.append  # type: ignore[method-assign]
-        await pilot.press("g")
+        await pilot.press("f9")
         await until(pilot, lambda: app.pane == "runs" and bool(app.runs))
         await until(pilot, lambda: app.query_one(RunsPane).run_under_cursor() is not None)
         await pilot.press("y", "5", "v")
         await until(pilot, lambda: copied == [str(run.path)])
 
-    app = make_app(tmp_path, keys={"pane.runs": "g", "runs.path": "v"})
+    app = make_app(tmp_path, keys={"pane.runs": "f9", "runs.path": "v"})
     play(app, steps)
 
 
@@ -124,7 +128,8 @@ def test_leaving_asks_where_the_profile_is_not_saved(tmp_path: Path) -> None:
         app.profile_state = replace(app.profile_state, unsaved=True)
         await pilot.press("ctrl+q")
         await until(pilot, lambda: isinstance(app.screen, Confirm))
-        assert "They will be here at the next start." in text_of(app)
+        said = str(app.screen.query_one(".dialog--text Static", Static).render())
+        assert said.endswith("has changes that aren't saved. They will be here at the next start.")
         await pilot.press("n")
         await until(pilot, lambda: not isinstance(app.screen, Confirm))
         assert not app._exit

@@ -99,7 +99,9 @@ def test_a_value_goes_up_and_down_in_place_and_each_step_is_undone_alone(file: P
         assert app.editor.cursor_location[0] == 5
         await press(pilot, "f8", "f8", "f7")
         assert app.editor.text == TEXT.replace("epochs = 3 ", "epochs = 5 ")
-        await until(pilot, lambda: app.profile_state.profile is not None and app.profile_state.profile.train.epochs == 5)
+        await until(
+            pilot, lambda: app.profile_state.profile is not None and app.profile_state.profile.train.epochs == 5
+        )
         assert "now: 5" in app.shown("#profile-help")
         for value in (6, 5, 4, 3):
             await press(pilot, "ctrl+z")
@@ -253,12 +255,18 @@ def test_a_model_folder_is_picked(file: Path, tmp_path: Path) -> None:
         field(app).value = str(tmp_path / "models")
         await settle(pilot)
         assert "tokenizer.json is missing" in app.shown("#model-facts")
-        assert app.options == ["good/  a model", "[b]ad␛/  "]
+        assert app.options == ["../", "good/  a model", "[b]ad␛/"]
         field(app).focus()
         await press(pilot, "enter")
         assert len(app.screen_stack) == 2 and "tokenizer.json is missing" in app.shown("#model-facts")
         app.screen.query_one(OptionList).focus()
         await press(pilot, "home", "enter")
+        assert field(app).value == str(tmp_path)
+        field(app).value = str(tmp_path / "models" / "no" / "such")
+        await settle(pilot)
+        assert app.options == ["../", "good/  a model", "[b]ad␛/"]
+        app.screen.query_one(OptionList).focus()
+        await press(pilot, "home", "down", "enter")
         assert field(app).value == str(model) and "Qwen2ForCausalLM: 2 layers" in app.shown("#model-facts")
         await press(pilot, "enter")
         await until(pilot, lambda: len(app.screen_stack) == 1)

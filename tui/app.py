@@ -92,7 +92,7 @@ class PoemApp(Workbench, inherit_bindings=False):
             self.register_theme(theme)
         self.set_reactive(PoemApp.layout_wanted, settings.layout)
         # Now, so that the style sheets are read once, in these colours.
-        names = (settings.theme, self._remembered.get("theme"), THEMES[0].name)
+        names = (settings.theme, str(self._remembered.get("theme")), THEMES[0].name)
         self.set_reactive(PoemApp.theme, next(name for name in names if name in self.available_themes))
         self.stylesheet.set_variables(self.get_css_variables())
         self._refresh_truecolor_filter(self.ansi_theme)

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 _LOOK_S = 0.5
 _MEMORY_S = 5.0
+_MEMORY_PARTS = 100
 _AT_WORK = ("starting", "running", "paused")
 
 
@@ -181,7 +182,9 @@ class Workbench(App[None]):
         from core.device_memory import MemoryMeter
 
         self._meter = self._meter or MemoryMeter()
-        self.memory = self._meter.read()
+        now, shown = self._meter.read(), self.memory
+        if shown is None or abs(now.used_bytes - shown.used_bytes) * _MEMORY_PARTS >= now.total_bytes:
+            self.memory = now  # smaller changes would be painted all day long
 
     def on_worker_state_changed(self, event: Worker.StateChanged) -> None:
         """A look at the runs that failed is reported, and the next one is tried."""

@@ -17,10 +17,12 @@ from pathlib import Path
 
 import psutil
 import pytest
-from stage import POEMCORE, Stage, await_end, await_event, events, sha256, train, wait_for, worker_pid
+from stage import POEMCORE, SETTINGS, Stage, await_end, await_event, events, sha256, train, wait_for, worker_pid
 
+from core.profile.document import dump_profile, load_profile
 from core.runs.directory import list_runs
 from core.runs.events import RunStopped, StepDone
+from tests.terminal import Terminal
 
 _SSHD = shutil.which("sshd", path="/usr/sbin:/usr/local/sbin:/usr/bin")
 
@@ -131,6 +133,54 @@ def test_a_run_started_through_ssh_outlives_the_connection(
     await_end(run)
     assert stage.status() == "finished"
     assert sha256(run) == undisturbed
+
+
+def _app(stage: Stage, sshd: Sshd, *arguments: str) -> Terminal:
+    """The app in a terminal of 80 × 24, through the server."""
+    own = {"OMP_NUM_THREADS": "1", "TOKENIZERS_PARALLELISM": "false", "POEMTUI_CONFIG": str(stage.root / "none.toml")}
+    exports = " ".join(f"{name}={shlex.quote(value)}" for name, value in (stage.environment | own).items())
+    line = shlex.join([str(Path(POEMCORE).with_name("poemtui")), *arguments])
+    command = [str(shutil.which("ssh")), *sshd.command[1:]]
+    return Terminal(
+        [*command, f"cd {shlex.quote(str(stage.root))} && export LC_ALL=C.UTF-8 {exports} && {line}"],
+        environment={**os.environ, "TERM": "xterm-256color"},
+    )
+
+
+@pytest.mark.short
+def test_a_run_started_in_the_app_outlives_the_connection(
+    stage: Stage, sshd: Sshd, undisturbed: str, strike: Callable[..., None]
+) -> None:
+    (stage.root / "state").mkdir(mode=0o700, exist_ok=True)
+    sets = [f"{key}={value}" for key, value in SETTINGS.items()]
+    profile = dump_profile(load_profile("tang-tiny-cpu", overrides=sets))
+    (stage.root / "tried.toml").write_text(profile, encoding="utf-8")
+    with _app(stage, sshd, "tried.toml") as terminal:
+        terminal.see("tried.toml", "dtype").press("escape", "3").see("Start").press("s").see("parameters")
+        terminal.press("enter")
+        wait_for(lambda: list_runs(stage.runs_dir))
+        run = stage.run()
+        await_event(run, StepDone, step=2)
+        there = sshd.process.children(recursive=True)
+        os.kill(terminal.pid, signal.SIGKILL)
+        for process in there:
+            with suppress(psutil.NoSuchProcess):
+                if "sshd" in process.name():
+                    process.kill()
+        _gone, alive = psutil.wait_procs(there, timeout=20)
+        assert not alive  # the app and its model process went with the connection
+    strike()
+    await_end(run)
+    assert stage.status() == "finished"
+    assert sha256(run) == undisturbed
+    with _app(stage, sshd) as terminal:
+        terminal.see("finished", "step 12/12")
+        terminal.press("5").see("Follow").press("a").see("tried writes")
+        terminal.press(*"白日依山盡，黃河入海流。").see("白日依山盡，黃河入海流。").press("enter")
+        terminal.see("cut off by max_new_tokens")
+        terminal.press("ctrl+y").until(lambda: b"\x1b]52;c;" in terminal.raw, what="the clipboard")
+        terminal.press("ctrl+q")
+        assert terminal.wait() == 0
 
 
 @pytest.mark.short

@@ -18,6 +18,7 @@ from textual.screen import ModalScreen
 from textual.widgets import Input, OptionList, Static
 from textual.widgets.option_list import Option
 
+from core.base_folder import BUILTIN
 from core.errors import PoemError
 from core.i18n import N_, _
 from core.model_folders import FolderFacts, folders_in, look_at_folder
@@ -29,11 +30,13 @@ from core.profile.presets import SUFFIX, preset_names, preset_text
 from tui.pane import Pane
 from tui.panes.profile_editor import ProfileEditor
 from tui.panes.profile_words import offered
-from tui.plain import content
+from tui.plain import content, fit
 from tui.widgets.dialogs import Choose, Confirm, Dialog
 from tui.widgets.path_input import AskPath, PathInput, PathSuggester
 
 _STYLES = {"added": "$text-success", "removed": "$text-error", "same": "", "gap": "$text-muted"}
+_LABEL_CELLS = 70
+_UP = ".."
 _MARKS = {"added": "+ ", "removed": "- ", "same": "  ", "gap": "  ⋯"}
 
 
@@ -137,7 +140,7 @@ def suggest(pane: Pane, editor: ProfileEditor) -> None:
             if at is not None:
                 editor.put(line, found[at].start, found[at].end, found[at].text)
 
-        pane.app.push_screen(Choose(_("Complete"), [one.label for one in found]), chosen)
+        pane.app.push_screen(Choose(_("Complete"), [fit(one.label, _LABEL_CELLS).rstrip() for one in found]), chosen)
 
 
 class DifferenceScreen(ModalScreen[None]):
@@ -179,18 +182,21 @@ class ModelPicker(Dialog[str]):
 
         path: str
         facts: FolderFacts
+        folder: str
         folders: tuple[tuple[str, bool], ...]
 
     def __init__(self, base: str) -> None:
         """Begin at the base in force."""
         super().__init__(_("Choose the model folder"))
         self._base = base
+        self._folder = ""
         self._folders: tuple[tuple[str, bool], ...] = ()
         self._wanted = False
 
     def compose(self) -> ComposeResult:
         """The path, what it is, and the folders in it."""
-        with Vertical():
+        with Vertical() as frame:
+            frame.border_subtitle = content(_("Enter takes it, Tab completes it or goes to the list"))
             yield PathInput(self._base, suggester=PathSuggester(also=("builtin:tang-tiny",), folders_only=True))
             yield Static(id="model-facts", classes="dialog--text")
             yield OptionList(id="model-folders", markup=False)
@@ -208,36 +214,51 @@ class ModelPicker(Dialog[str]):
 
     @work(thread=True, exclusive=True, group="look", exit_on_error=False)
     def _look(self, path: str) -> None:
-        folders = () if path.startswith("builtin:") else folders_in(path)
-        self.post_message(self.Looked(path, look_at_folder(path), folders))
+        folder = "" if path.startswith(BUILTIN) else _nearest_folder(path)
+        folders = ((_UP, False), *folders_in(folder))
+        self.post_message(self.Looked(path, look_at_folder(path), folder, folders))
 
     @on(Looked)
     def _show(self, event: Looked) -> None:
-        facts, folders = event.facts, event.folders
+        facts = event.facts
         if event.path != self.query_one(Input).value:
             return
         if self._wanted and not facts.problem:
             self.dismiss(event.path)
             return
-        self._folders = folders
+        self._folder, self._folders = event.folder, event.folders
         style = "$text-error" if facts.problem and self._wanted else "$text-muted" if facts.problem else "$text-success"
         self._wanted = False
         self.query_one("#model-facts", Static).update(content(facts_words(facts), style))
         listed = self.query_one(OptionList)
         listed.clear_options()
-        listed.add_options([Option(content(f"{name}/  " + (_("a model") if model else ""))) for name, model in folders])
-        listed.display = bool(folders)
+        listed.add_options([Option(_folder_words(name, is_model)) for name, is_model in event.folders])
 
     @on(OptionList.OptionSelected)
     def _into(self, event: OptionList.OptionSelected) -> None:
         field = self.query_one(Input)
-        field.value = os.path.join(field.value or ".", self._folders[event.option_index][0])
+        name = self._folders[event.option_index][0]
+        within = os.path.expanduser(self._folder) if name == _UP else self._folder
+        field.value = os.path.normpath(os.path.join(within, name))
         field.focus()
 
     @on(Input.Submitted)
     def _taken(self, event: Input.Submitted) -> None:
         self._wanted = True
         self._look(event.value)
+
+
+def _nearest_folder(path: str) -> str:
+    """The folder itself, or the nearest above it that is there; empty: the working directory."""
+    while path and not os.path.isdir(os.path.expanduser(path)):
+        path = os.path.dirname(path)
+    return path
+
+
+def _folder_words(name: str, is_model: bool) -> Content:
+    if is_model:
+        return Content.assemble(content(f"{name}/  "), content(_("a model"), "$text-success"))
+    return content(f"{name}/")
 
 
 def facts_words(facts: FolderFacts) -> str:

@@ -7,9 +7,9 @@ from typing import Any
 from rich.style import Style
 from rich.text import Text
 from textual._text_area_theme import TextAreaTheme
+from textual.binding import Binding
 from textual.widgets import TextArea
 
-from core.profile.edit import changed_lines, set_value
 from tui.plain import one_for_one
 
 _LONGEST_COLOURED = 60_000
@@ -31,8 +31,11 @@ _COLOURS = TextAreaTheme(
 )
 
 
-class ProfileEditor(TextArea):
+class ProfileEditor(TextArea, inherit_bindings=False):
     """A code editor whose text is a profile."""
+
+    # The pane has another use for F7.
+    BINDINGS = [item for item in TextArea.BINDINGS if not (isinstance(item, Binding) and item.key == "f7")]
 
     DEFAULT_CSS = """
     ProfileEditor, ProfileEditor:focus { border: none; padding: 0; background: $background; }
@@ -80,6 +83,8 @@ class ProfileEditor(TextArea):
         Raises:
             PoemError: the text isn't TOML, or has no place for it.
         """
+        from core.profile.edit import changed_lines, set_value
+
         before = self.text
         start, end, lines = changed_lines(before, set_value(before, key, value))
         if not lines and start == end:
