@@ -10,16 +10,19 @@ WHEEL_VENV := build/wheel-venv
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export PIP_NO_INPUT := 1
 
-.PHONY: help demo test slow faults check format locale constraints wheel check-wheel clean
+.PHONY: help demo test slow faults check format locale keys screenshots bench-app constraints wheel check-wheel clean
 
 help:
 	@echo "make demo         fine-tune the built-in model on the bundled poems, before and after (minutes)"
 	@echo "make test         the tests, but for the slow ones"
 	@echo "make slow         the slow tests"
 	@echo "make faults       kills, signals, cut connections, full disks (minutes); FAULTS=short: a part of it"
-	@echo "make check        lint, format, types, import contracts, message catalogues"
+	@echo "make check        lint, format, types, import contracts, message catalogues, docs/keys.md"
 	@echo "make format       lint fixes and format"
 	@echo "make locale       bring the message catalogues up to date"
+	@echo "make keys         write docs/keys.md from the app's bindings"
+	@echo "make screenshots  take the pictures in docs/images (minutes); ARGS=\"data train\": some of them"
+	@echo "make bench-app    how quick the app is, against its goals (minutes)"
 	@echo "make constraints  pin what is installed now"
 	@echo "make wheel        build dist/*.whl; make check-wheel also tries it out"
 	@echo "make clean        remove what was built, .venv too"
@@ -52,6 +55,7 @@ check: $(INSTALLED)
 	$(BIN)/ruff format --check .
 	$(BIN)/lint-imports
 	$(BIN)/python tools/catalogue.py --check
+	$(BIN)/python tools/keys_page.py --check
 	$(BIN)/mypy
 
 format: $(INSTALLED)
@@ -60,6 +64,16 @@ format: $(INSTALLED)
 
 locale: $(INSTALLED)
 	$(BIN)/python tools/catalogue.py
+
+keys: $(INSTALLED)
+	$(BIN)/python tools/keys_page.py
+
+screenshots: $(INSTALLED)
+	$(BIN)/python tools/screenshots.py $(ARGS)
+
+# Fails where a goal is missed.
+bench-app: $(INSTALLED)
+	@$(BIN)/python bench/app.py $(ARGS)
 
 constraints: $(INSTALLED)
 	@echo '# The exact versions that the tests run with; `make` installs these. Written by `make constraints`.' > constraints.txt
@@ -82,4 +96,4 @@ check-wheel: wheel
 
 clean:
 	rm -rf .venv build dist .pytest_cache .mypy_cache .ruff_cache .import_linter_cache
-	find core tui tests tools -name __pycache__ -type d -prune -exec rm -rf {} +
+	find core tui tests tools bench -name __pycache__ -type d -prune -exec rm -rf {} +

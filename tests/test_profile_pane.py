@@ -13,6 +13,8 @@ from textual.widgets import OptionList
 from core import i18n
 from core.profile.presets import preset_names, preset_text
 from tests.profile_pane import HOSTILE, TEXT, PaneApp, drive, field, lines_of, press, put_cursor, settle, until
+from tui.panes.profile import ProfilePane
+from tui.panes.profile_file import FiledPane
 from tui.workbench import DataState
 
 SIZES = [(80, 24), (53, 20), (120, 40), (200, 60)]
@@ -330,3 +332,15 @@ def test_every_preset_opens_without_a_problem(preset: str) -> None:
         assert (app.profile_state.source, app.profile_state.problems, app.notes) == (preset, 0, [])
 
     drive(preset, steps)
+
+
+def test_every_key_has_a_name_and_something_to_do() -> None:
+    own = [binding for cls in (ProfilePane, FiledPane) for binding in cls.__dict__["BINDINGS"]]
+    verbs = (
+        "save", "save_as", "open", "new", "revert", "less", "more", "pick", "suggest", "problem", "undo", "redo",
+        "base", "diff", "edit",
+    )  # fmt: skip
+    assert {binding.id for binding in own} == {f"profile.{verb}" for verb in verbs}
+    for binding in own:
+        assert hasattr(ProfilePane, f"action_{binding.action.partition('(')[0]}"), binding.id
+        assert not {"ctrl+a", "ctrl+b", "ctrl+h", "ctrl+i", "ctrl+j", "ctrl+m"} & set(binding.key.split(","))

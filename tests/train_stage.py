@@ -112,7 +112,7 @@ class Stage(PoemApp):
 
     async def _mount_panes(self) -> None:
         self._restore()
-        self._arrange()
+        self.arrange()
         self._look()
 
     @property

@@ -21,6 +21,7 @@ SECTIONS = {
     "runs": "Runs",
     "list": "Lists",
     "chart": "Charts",
+    "path": "Fields for paths",
     "dialog": "Dialogs",
     "help": "Help",
 }

@@ -21,12 +21,12 @@ from textual.screen import Screen
 from textual.timer import Timer
 from textual.widgets import Footer, Static
 
-from core.data.rows import SAMPLE
+from core.data.row import SAMPLE
 from core.i18n import N_, _
 from tui import messages
 from tui.keys import WorkScreen
 from tui.pane import Pane
-from tui.settings import Settings, read_state, write_state
+from tui.settings import LAYOUTS, Settings, read_state, write_state
 from tui.start import Start
 from tui.themes import OFFERED, THEMES
 from tui.widgets.header import Header, TabLine
@@ -90,7 +90,8 @@ class PoemApp(Workbench, inherit_bindings=False):
         self._remembered: dict[str, Any] = read_state(state_dir) if state_dir else {}
         for theme in THEMES:
             self.register_theme(theme)
-        self.set_reactive(PoemApp.layout_wanted, settings.layout)
+        layout = self._remembered.get("layout") if settings.layout == LAYOUTS[0] else settings.layout
+        self.set_reactive(PoemApp.layout_wanted, layout if layout in LAYOUTS else LAYOUTS[0])
         # Now, so that the style sheets are read once, in these colours.
         names = (settings.theme, str(self._remembered.get("theme")), THEMES[0].name)
         self.set_reactive(PoemApp.theme, next(name for name in names if name in self.available_themes))

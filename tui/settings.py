@@ -14,7 +14,7 @@ from core.i18n import LANGUAGES, _
 
 _STATE_FILE = "app.json"
 _LARGEST_BYTES = 1_000_000
-LAYOUTS = ("auto", "tabs", "tiled")
+LAYOUTS = ("auto", "tabs")
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,27 +6,27 @@ It knows no screen. Numbers are those of `core.data.rows`.
 
 from __future__ import annotations
 
-import functools
-import json
+import contextlib
 import os
-from array import array
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Protocol
 
 from core.data.columns import choose_columns
 from core.data.json_records import decode_line
+from core.data.records import Flaw
+from core.data.row_index import RowIndex
 from core.data.rows import BadRow, Row, RowFile, make_row, names_in, read_rows, resolve_data_path, texts_in
+from core.data.written import file_changed, written_rows
 from core.errors import PoemError
 from core.i18n import _
 
-INDEXED_BYTES = 48 * 2**20
+INDEXED_BYTES = 32 * 2**20
 """JSONL files from this size on are indexed."""
-_HEAD_BYTES = 2**20
 _CHUNK_BYTES = 4 * 2**20
-_LONGEST_LINE_BYTES = 64 * 2**20
-_BLANK_AT_MOST = 16
-_SUFFIXES = (".jsonl", ".ndjson")
+_HEAD_ROWS = 200
+_KEPT_ROWS = 4096
 
 
 class Rows(Protocol):
@@ -58,6 +58,13 @@ class Rows(Protocol):
     def index(self, go_on: Callable[[], bool]) -> None:
         """Find the rest, for as long as `go_on` says so; it is called between pieces of some milliseconds."""
 
+    def written(self, positions: Sequence[int]) -> Iterator[str]:
+        """Rows as JSON, each in one line and as it is written in the file; bad rows are left out.
+
+        Raises:
+            PoemError: the file has changed since it was opened.
+        """
+
 
 def open_rows(path: str, columns: Mapping[str, str] | None = None) -> Rows:
     """Open a data file.
@@ -67,12 +74,31 @@ def open_rows(path: str, columns: Mapping[str, str] | None = None) -> Rows:
         columns: field → column; None or empty for the rules of `choose_columns`.
 
     Raises:
-        PoemError: it can't be read, no rule fits its columns, or none of its rows can be used.
+        PoemError: it can't be read, no rule fits its columns, or none of its rows can be used. Of an indexed file only
+            the first rows are looked at for that.
     """
     real = resolve_data_path(path)
-    if real.suffix.lower() in _SUFFIXES and real.is_file() and real.stat().st_size >= INDEXED_BYTES:
-        return IndexedRows(path, real, columns)
+    index = _index_of(real)
+    if index is not None:
+        return IndexedRows(path, real, index, columns)
     return ReadRows(path, read_rows(path, columns=columns, on_bad_row="skip"))
+
+
+def _index_of(path: Path) -> RowIndex | None:
+    """The index of a large JSONL file, begun; None for any other, and for what can't be read."""
+    try:
+        if not path.is_file() or path.stat().st_size < INDEXED_BYTES:
+            return None
+        index = RowIndex(path)
+        index.scan(_CHUNK_BYTES)
+    except (OSError, ValueError):
+        return None  # whoever reads it whole finds out why, and says so
+    # By the content, as `read_records` tells it.
+    first, second = (index.line(position) if position < index.count else b"" for position in (0, 1))
+    if isinstance(first, Flaw) or isinstance(second, Flaw) or not second or not first.lstrip().startswith(b"{"):
+        return None
+    is_jsonl = second.lstrip().startswith(b"{") or not isinstance(_decode(first, last=False), Flaw)
+    return index if is_jsonl else None
 
 
 class ReadRows:
@@ -83,9 +109,9 @@ class ReadRows:
     def __init__(self, path: str, file: RowFile) -> None:
         """The rows, the bad ones in their places."""
         self.path, self.columns, self.mapping, self.rule = path, file.columns, file.mapping, file.rule
-        rows: list[Row | BadRow] = [*file.rows, *file.bad_rows]
-        rows.sort(key=lambda row: row.number)
-        self._rows = rows
+        self._real, self._sha256 = file.path, file.sha256
+        self._rows: list[Row | BadRow] = [*file.rows, *file.bad_rows]
+        self._rows.sort(key=lambda row: row.number)
 
     @property
     def count(self) -> int:
@@ -102,110 +128,87 @@ class ReadRows:
     def index(self, go_on: Callable[[], bool]) -> None:
         """Nothing is left to find."""
 
+    def written(self, positions: Sequence[int]) -> Iterator[str]:
+        """Rows as they are written in the file, which is read again."""
+        good = (position for position in positions if isinstance(self._rows[position], Row))
+        return written_rows(self._real, self._sha256, good)
+
 
 class IndexedRows:
-    """Rows of a JSONL file of which only the beginnings of lines are kept."""
+    """Rows of a JSONL file of which only the places are kept."""
 
-    def __init__(self, path: str, real: Path, columns: Mapping[str, str] | None) -> None:
+    def __init__(self, path: str, real: Path, index: RowIndex, columns: Mapping[str, str] | None) -> None:
         """Look at the first rows, by which columns are chosen.
 
         Raises:
-            PoemError: it can't be read, or no rule fits.
+            PoemError: no rule fits.
         """
         self.path = path
-        try:
-            # Read by position, never mapped: a file that is cut off meanwhile would kill the process.
-            self._descriptor = os.open(real, os.O_RDONLY | os.O_CLOEXEC)
-        except OSError as error:
-            raise PoemError(
-                _("can't read the file: {reason}").format(reason=error.strerror or error), where=str(real)
-            ) from error
-        self._size_bytes = os.fstat(self._descriptor).st_size
-        self._starts = array("Q")  # of the lines that hold something
-        self._ends = array("Q")
-        self._lines = array("L")  # their numbers, from 1
-        self.complete = False
-        self._scanned_bytes, self._line = 0, 1
-        head = os.pread(self._descriptor, _HEAD_BYTES, 0)
-        if head.startswith(b"\xef\xbb\xbf"):
-            self._scanned_bytes = 3
-        values = [self._decode(line) for line in head.splitlines()[:200] if line.strip()]
+        self._real, self._index = real, index
+        values = [_value(index, position) for position in range(min(index.count, _HEAD_ROWS))]
         self.columns = names_in(values)
         self.mapping: Mapping[str, str]
         self.mapping, self.rule = choose_columns(self.columns, columns, real, text_columns=texts_in(values))
-        self._cached = functools.lru_cache(maxsize=4096)(self._read)
-        self._scan()
-
-    def __del__(self) -> None:
-        """Let the file go."""
-        if hasattr(self, "_descriptor"):
-            os.close(self._descriptor)
+        self._row = lru_cache(_KEPT_ROWS)(partial(_row_of, index, self.mapping))
 
     @property
     def count(self) -> int:
         """Rows found so far."""
-        return len(self._ends)
+        return self._index.count
+
+    @property
+    def complete(self) -> bool:
+        """Whether these are all."""
+        return self._index.complete
 
     def row(self, position: int) -> Row | BadRow:
         """The row at a position, read from the file or remembered."""
-        return self._cached(position)
+        return self._row(position)
 
     def line(self, position: int) -> str:
-        """The row as it is written in the file."""
-        start = self._starts[position]
-        return os.pread(self._descriptor, self._ends[position] - start, start).decode("utf-8", "replace")
+        """The row as it is written in the file; "" where it is no longer there."""
+        line = self._index.line(position)
+        return "" if isinstance(line, Flaw) else line.decode("utf-8", "replace")
 
     def index(self, go_on: Callable[[], bool]) -> None:
         """Find the other rows."""
         while not self.complete and go_on():
-            self._scan()
+            self._index.scan(_CHUNK_BYTES)
+        self._row.cache_clear()  # only now is it known which row is the last, and cut short by the end of the file
 
-    def _scan(self) -> None:
-        """Find the lines in the next piece of the file; the last, unfinished one is left for the next time."""
-        at = self._scanned_bytes
-        size_bytes = _CHUNK_BYTES
-        while True:
-            chunk = os.pread(self._descriptor, size_bytes, at)
-            last = at + len(chunk) >= self._size_bytes or len(chunk) < size_bytes
-            end = len(chunk) if last else chunk.rfind(b"\n") + 1
-            if end or size_bytes >= _LONGEST_LINE_BYTES:
-                break
-            size_bytes *= 2
-        end = end or len(chunk)
-        begin = 0
-        starts, ends, lines = array("Q"), array("Q"), array("L")
-        for line in chunk[:end].split(b"\n"):
-            length = len(line)
-            if length > _BLANK_AT_MOST or line.strip():
-                starts.append(at + begin)
-                ends.append(at + begin + length)
-                lines.append(self._line)
-            begin += length + 1
-            self._line += 1
-        self._line -= 1  # what follows the last line feed is no line yet
-        self._starts.extend(starts)
-        self._lines.extend(lines)
-        self._ends.extend(ends)  # last: `count` goes by it
-        self._scanned_bytes = at + end
-        self.complete = last
-
-    def _decode(self, line: bytes) -> object:
-        return decode_line(line.decode("utf-8", "surrogateescape"), last=False)
-
-    def _read(self, position: int) -> Row | BadRow:
-        start, end = self._starts[position], self._ends[position]
-        line = os.pread(self._descriptor, end - start, start)
-        if len(line) < end - start:
-            return BadRow(position, self._lines[position], _("is no longer in the file, which has become shorter"))
-        return make_row(position, self._decode(line), self.mapping, line=self._lines[position])
+    def written(self, positions: Sequence[int]) -> Iterator[str]:
+        """Rows as they are written in the file."""
+        for position in positions:
+            if isinstance(_row_of(self._index, self.mapping, position), Row):
+                yield self.line(position).strip()
+        if self._index.is_changed:
+            raise file_changed(self._real)
 
 
-def export_rows(rows: Rows, positions: list[int], path: Path, *, overwrite: bool = False) -> int:
-    """Write rows as JSONL, under the names that their columns have in the file; the whole of it, or nothing.
+def _row_of(index: RowIndex, mapping: Mapping[str, str], position: int) -> Row | BadRow:
+    return make_row(position, _value(index, position), mapping, line=index.line_number(position))
+
+
+def _value(index: RowIndex, position: int) -> object:
+    line = index.line(position)
+    if isinstance(line, Flaw):
+        return line
+    return _decode(line, last=index.complete and position == index.count - 1)
+
+
+def _decode(line: bytes, *, last: bool) -> object:
+    try:
+        return decode_line(line.decode("utf-8"), last=last)
+    except UnicodeDecodeError as error:
+        return Flaw(_("is not UTF-8: byte {offset} of the line").format(offset=error.start))
+
+
+def export_rows(rows: Rows, positions: Sequence[int], path: Path, *, overwrite: bool = False) -> int:
+    """Write rows as JSONL, with the columns and values that they have in the file; the whole of it, or nothing.
 
     Args:
         rows: where they are.
-        positions: which; bad rows are left out.
+        positions: which, in the order wanted; bad rows are left out.
         path: the file to make.
         overwrite: whether another file of that name may go.
 
@@ -213,30 +216,28 @@ def export_rows(rows: Rows, positions: list[int], path: Path, *, overwrite: bool
         how many were written.
 
     Raises:
-        PoemError: there is such a file already, or it can't be written.
+        PoemError: there is such a file already, it can't be written, or the rows' own file has changed.
     """
-    if path.exists() and not overwrite:
+    if not overwrite and os.path.lexists(path):
         raise PoemError(_("there is a file of that name already"), hint=_("Choose another name."), where=str(path))
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.new")
+    temporary = path.parent / f".{path.name}.{os.getpid()}.new"
     written = 0
     try:
         with open(temporary, "w", encoding="utf-8", newline="\n") as file:
-            for position in positions:
-                row = rows.row(position)
-                if isinstance(row, Row):
-                    file.write(json.dumps(_columns_of(row, rows.mapping), ensure_ascii=False) + "\n")
-                    written += 1
+            for text in rows.written(positions):
+                file.write(text + "\n")
+                written += 1
+            file.flush()
+            os.fsync(file.fileno())
         temporary.replace(path)
-    except OSError as error:
-        temporary.unlink(missing_ok=True)
+    except (OSError, ValueError) as error:  # ValueError: no possible name
+        reason = (error.strerror if isinstance(error, OSError) else None) or error
         raise PoemError(
-            _("can't write the file: {reason}").format(reason=error.strerror or error),
+            _("can't write the file: {reason}").format(reason=reason),
             hint=_("Choose another place."),
             where=str(path),
         ) from error
+    finally:
+        with contextlib.suppress(OSError, ValueError):
+            temporary.unlink()  # it is there only where something went wrong
     return written
-
-
-def _columns_of(row: Row, mapping: Mapping[str, str]) -> dict[str, str]:
-    fields = {"instruction": row.instruction, "input": row.input, "output": row.output}
-    return {column: fields[field] for field, column in mapping.items()} | dict(row.extra)

@@ -15,45 +15,17 @@ from core.data.columns import FIELDS, choose_columns
 from core.data.formats import read_records
 from core.data.json_records import JsonConstant, JsonNumber
 from core.data.records import Flaw, Records, quoted_names
+from core.data.row import SAMPLE as SAMPLE
+from core.data.row import BadRow as BadRow
+from core.data.row import Row as Row
 from core.data.text_file import read_text_file
 from core.errors import PoemError
 from core.i18n import _
-
-SAMPLE = "builtin:tang-sample"
-"""The bundled 400 famous poems, wherever a data path is asked for."""
 
 _BUILTIN_PREFIX = "builtin:"
 _BUILTIN_FILES = {"tang-sample": Path(__file__).parent / "sample" / "tang_sample_400_rich.jsonl"}
 # C0 without tab and line feed, DEL, and unpaired surrogates: nothing that a poem has, and each a hazard further on.
 _ILLEGAL = re.compile("[\x00-\x08\x0b-\x1f\x7f\ud800-\udfff]")
-
-
-@dataclass(frozen=True, slots=True)
-class Row:
-    """One row of the data file."""
-
-    number: int
-    """Position in the file, from 0; rows that can't be used count too."""
-    instruction: str
-    """What the model is asked to do; "" where no column is mapped to it or the row leaves it out."""
-    input: str
-    """What it is given, such as the first couplet; "" as above."""
-    output: str
-    """What it shall write; never blank."""
-    extra: Mapping[str, str]
-    """Every other column that holds text (author, title, form …); a number as it is written in the file."""
-
-
-@dataclass(frozen=True, slots=True)
-class BadRow:
-    """A row that can't be used."""
-
-    number: int
-    """Position in the file, from 0."""
-    line: int | None
-    """The text line where the row starts, from 1; None where it can't be known."""
-    problem: str
-    """What is wrong, for people; it completes "row 3 …"."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,18 +160,22 @@ def _make_rows(
     unmapped = set(names) - set(mapping.values()) - {""}
     rows: list[Row] = []
     problems: dict[int, str] = {}
+    once: dict[str, str] = {}  # the instruction, an author or a form is in thousands of rows, and in memory once
     for number, value in enumerate(values):
         problem = _problem(value, str(output), mapped, illegal_names)
         if problem is not None or not isinstance(value, dict):
             problems[number] = problem or ""
             continue
         extra = {
-            name: str(held) for name, held in value.items() if name in unmapped and isinstance(held, (str, JsonNumber))
+            name: once.setdefault(held, str(held))
+            for name, held in value.items()
+            if name in unmapped and isinstance(held, str)  # a JsonNumber, too
         }
+        instructed = value.get(instruction, "") if instruction else ""
         rows.append(
             Row(
                 number,
-                value.get(instruction, "") if instruction else "",
+                once.setdefault(instructed, instructed),
                 value.get(input_, "") if input_ else "",
                 value[output],
                 extra,

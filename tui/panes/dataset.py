@@ -18,14 +18,13 @@ from textual.containers import Container, Horizontal, Vertical
 from textual.events import Resize
 from textual.widgets import Input, Static
 
-from core.data.rows import BadRow, Row
+from core.data.row import BadRow, Row
 from core.i18n import N_, _
 from tui.panes.dataset_detail import RowDetail
 from tui.panes.dataset_files import FilePane
 from tui.panes.dataset_reading import Unreadable, View, first_rows
 from tui.panes.dataset_table import Column, columns_for, head_cells, row_cells
 from tui.plain import content
-from tui.widgets.dialogs import Ask, Choose
 from tui.widgets.row_list import Cells, RowList, lay_out
 from tui.workbench import DataState
 
@@ -241,6 +240,8 @@ class DatasetPane(FilePane):
 
     def action_sort(self) -> None:
         """Ask what to sort by."""
+        from tui.widgets.dialogs import Choose
+
         if self.file is None:
             return
         columns = self.file.rows.columns
@@ -282,6 +283,8 @@ class DatasetPane(FilePane):
 
     def action_ask_row(self) -> None:
         """Ask which row to go to."""
+        from tui.widgets.dialogs import Ask
+
         if self.file is not None:
             last = self.file.rows.count - 1
             question = Ask(_("Go to row"), placeholder=f"0 – {last}", check=partial(check_number, last))

@@ -14,7 +14,7 @@ from textual.content import Content
 from textual.timer import Timer
 from textual.widgets import Static
 
-from core.data.rows import BadRow, Row
+from core.data.row import BadRow, Row
 from core.errors import PoemError
 from core.i18n import _
 from tui.panes.dataset_poem import bad_row_content, example_content, poem_content, rest_content

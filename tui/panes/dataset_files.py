@@ -13,14 +13,11 @@ from typing import Any
 from textual import on
 from textual.widgets import Static
 
-from core.data.rows import SAMPLE
+from core.data.row import SAMPLE
 from core.i18n import _
 from tui import messages
-from tui.panes.dataset_columns import MapColumns
 from tui.panes.dataset_reading import ReadingPane, Unreadable
 from tui.plain import content
-from tui.widgets.dialogs import Confirm
-from tui.widgets.path_input import AskPath, PathSuggester
 from tui.workbench import DataState
 
 _RECENT_KEPT = 8
@@ -64,6 +61,8 @@ class FilePane(ReadingPane):
 
     def _profile_changed(self) -> None:
         """Where the columns were the trouble, the profile may say now what they are."""
+        from tui.panes.dataset_columns import MapColumns
+
         if self._examples and self._columns_of_profile():
             if isinstance(self.app.screen, MapColumns):
                 self.app.screen.dismiss(None)
@@ -87,6 +86,8 @@ class FilePane(ReadingPane):
 
     def action_map(self) -> None:
         """Ask which column is the instruction, the input and the output."""
+        from tui.panes.dataset_columns import MapColumns
+
         examples, problem = self._examples, ""
         if self.file is not None:
             from core.data.column_examples import column_examples
@@ -100,6 +101,8 @@ class FilePane(ReadingPane):
         self.app.push_screen(MapColumns(problem, examples, guess), self._mapped)
 
     def _mapped(self, columns: dict[str, str] | None) -> None:
+        from tui.widgets.dialogs import Confirm
+
         if not columns:
             return
         self.open_file(self.path, columns=columns)
@@ -122,6 +125,8 @@ class FilePane(ReadingPane):
 
     def action_open(self) -> None:
         """Ask which file to open."""
+        from tui.widgets.path_input import AskPath, PathSuggester
+
         question = AskPath(
             _("Open a data file"),
             placeholder=_("JSON, JSONL, CSV or TSV; tab completes"),
@@ -132,6 +137,8 @@ class FilePane(ReadingPane):
 
     def action_export(self) -> None:
         """Ask where to write the rows that are shown."""
+        from tui.widgets.path_input import AskPath
+
         if not self.order:
             self.tell(_("There are no rows to export."), severity="warning")
             return
@@ -144,6 +151,8 @@ class FilePane(ReadingPane):
         self.app.push_screen(question, self._export_to)
 
     def _export_to(self, answer: str | None) -> None:
+        from tui.widgets.dialogs import Confirm
+
         if not answer:
             return
         path = Path(answer.strip()).expanduser()

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 from rich.cells import cell_len
 from textual.content import Content
 
-from core.data.recipe import Example
-from core.data.rows import BadRow, Row
+from core.data.row import BadRow, Row
 from core.i18n import _
 from tui.plain import content
+
+if TYPE_CHECKING:
+    from core.data.recipe import Example
 
 _SENTENCE = re.compile(r"[^。！？；\n]*[。！？；]+[」』”’）]*|[^。！？；\n]+")
 _SHORT_CELLS = 24

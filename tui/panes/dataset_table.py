@@ -8,7 +8,7 @@ from functools import lru_cache
 
 from rich.cells import cell_len
 
-from core.data.rows import BadRow, Row
+from core.data.row import BadRow, Row
 from core.i18n import N_, _
 from tui.widgets.row_list import Cells
 
