@@ -7,7 +7,6 @@ from typing import Any
 from rich.style import Style
 from rich.text import Text
 from textual._text_area_theme import TextAreaTheme
-from textual.binding import Binding
 from textual.widgets import TextArea
 
 from tui.plain import one_for_one
@@ -31,11 +30,8 @@ _COLOURS = TextAreaTheme(
 )
 
 
-class ProfileEditor(TextArea, inherit_bindings=False):
+class ProfileEditor(TextArea):
     """A code editor whose text is a profile."""
-
-    # The pane has another use for F7.
-    BINDINGS = [item for item in TextArea.BINDINGS if not (isinstance(item, Binding) and item.key == "f7")]
 
     DEFAULT_CSS = """
     ProfileEditor, ProfileEditor:focus { border: none; padding: 0; background: $background; }
@@ -48,6 +44,7 @@ class ProfileEditor(TextArea, inherit_bindings=False):
         self.register_theme(_COLOURS)
         self.theme = _COLOURS.name
         self.cursor_blink = False
+        self._bindings.key_to_bindings.pop("f7", None)  # the pane has another use for it
         self._marked: frozenset[int] = frozenset()
 
     def show_text(self, text: str) -> None:
