@@ -9,7 +9,7 @@ from textual.binding import ActiveBinding, Binding
 from textual.dom import DOMNode
 from textual.screen import Screen
 
-from core.i18n import _
+from core.i18n import N_, _
 
 _NAMES = {
     "slash": "/", "question_mark": "?", "plus": "+", "minus": "-", "comma": ",", "full_stop": ".", "space": "space",
@@ -31,6 +31,10 @@ class KeyHelp:
     """What it does, in the language in use."""
     action: str
     """What Textual calls it."""
+
+
+TEXTUALS_OWN = (N_("palette"),)
+"""Descriptions of keys that Textual itself binds and the footer shows."""
 
 
 def key_name(key: str) -> str:

@@ -94,10 +94,12 @@ def _index_of(path: Path) -> RowIndex | None:
     except (OSError, ValueError):
         return None  # whoever reads it whole finds out why, and says so
     # By the content, as `read_records` tells it.
-    first, second = (index.line(position) if position < index.count else b"" for position in (0, 1))
-    if isinstance(first, Flaw) or isinstance(second, Flaw) or not second or not first.lstrip().startswith(b"{"):
+    first, second = (index.line(position) if index.count > 1 else b"" for position in (0, 1))
+    if isinstance(first, Flaw) or not first.lstrip().startswith(b"{"):
         return None
-    is_jsonl = second.lstrip().startswith(b"{") or not isinstance(_decode(first, last=False), Flaw)
+    is_jsonl = not isinstance(_decode(first, last=False), Flaw)
+    if not is_jsonl and isinstance(second, bytes):  # a bad row, or the first line of one object over several
+        is_jsonl = second.lstrip().startswith(b"{")
     return index if is_jsonl else None
 
 
