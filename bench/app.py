@@ -201,8 +201,8 @@ def keys(place: Place, data: str, *, ssh: bool, most_ms: float) -> Iterator[Figu
             app.drain(0.5)
             taken = []
             for word in ("春風", "明月", "山水", "白雲", "江上"):
-                taken += [_latency(app, letter, f" {ROWS:,}".encode()) for letter in word]
-                taken += [_latency(app, "\x7f", f" {ROWS:,}".encode()) for _letter in word]
+                taken += [_latency(app, letter, f"{ROWS:,}".encode()) for letter in word]
+                taken += [_latency(app, "\x7f", f"{ROWS:,}".encode()) for _letter in word]
             yield Figure(f"a keystroke in the search over {ROWS:,} rows, p95", _p95(taken), 50, "ms")
             resident = psutil.Process(app.pid).memory_info().rss
             yield Figure(f"resident memory with {ROWS:,} rows open", resident / 2**20, 120, "MiB")

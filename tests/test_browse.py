@@ -195,7 +195,12 @@ def test_rows_are_there_before_all_are_found(tmp_path: Path, monkeypatch: pytest
 
 def test_reading_while_another_thread_indexes(tmp_path: Path) -> None:
     index = RowIndex(write(tmp_path / "x.jsonl", "".join(f'{{"output": "{n}"}}\n\n' for n in range(5000))))
-    scanning = threading.Thread(target=lambda: [index.scan(64) for _piece in range(3000)])
+
+    def scan() -> None:
+        while not index.complete:
+            index.scan(64)
+
+    scanning = threading.Thread(target=scan)
     scanning.start()
     wrong, looks = [], 0
     while scanning.is_alive() or not looks:
@@ -260,12 +265,13 @@ def test_the_file_is_let_go(tmp_path: Path) -> None:
 
 
 def test_an_export_is_verbatim(tmp_path: Path) -> None:
-    odd = '{"n": 1.50e2, "output": "春\\u66c9", "list": [1, {"x": null}], "input": "\\ud83d\\ude00", "big": 9007199254740993}'
+    odd = '{"n": 1.50e2, "output": "春\\u66c9", "list": [1, {"x": null}], "input": "\\u4e00", "big": 9007199254740993}'
     lines = [A, odd, '{"output": 7}', C]
     jsonl = write(tmp_path / "x.jsonl", "\r\n\r\n".join(lines))
     pretty = write(tmp_path / "x.json", "[\n  " + ",\n  ".join(lines).replace('"list": ', '"list":\n    ') + "\n]\n")
     wanted = f"{C}\n{odd}\n"
-    for number, rows in enumerate((indexed(jsonl), whole(jsonl), open_rows(str(pretty)))):
+    files: tuple[Rows, ...] = (indexed(jsonl), whole(jsonl), open_rows(str(pretty)))
+    for number, rows in enumerate(files):
         target = tmp_path / f"out{number}.jsonl"
         assert export_rows(rows, [3, 2, 1], target) == 2
         assert target.read_text(encoding="utf-8") == wanted

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import pytest
@@ -27,7 +27,7 @@ ROWS: list[dict[str, object]] = [
 """Of 20, 6, no, 15 and 0 characters; the third is a bad row."""
 
 
-def lines(*rows: dict[str, object], ascii_only: bool = False) -> str:
+def lines(*rows: Mapping[str, object], ascii_only: bool = False) -> str:
     return "".join(json.dumps(row, ensure_ascii=ascii_only) + "\n" for row in rows)
 
 

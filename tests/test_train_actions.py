@@ -9,12 +9,9 @@ import pytest
 from textual.pilot import Pilot
 
 from core.errors import PoemError
-from core.runs.directory import RunDirectory, find_run
+from core.runs.directory import RunDirectory
 from core.runs.event_log import EventLog
 from core.runs.events import CheckpointSaved, RunContinued, RunPaused, RunQueued, RunStopped, SampleMade
-from core.runs.lock import is_locked
-from core.runs.view import view_run
-from tests.tiny import Tiny, make_tiny
 from tests.train_stage import (
     GIVEN,
     LUNAR,
@@ -24,6 +21,7 @@ from tests.train_stage import (
     Stage,
     at_work,
     finished,
+    in_question,
     look,
     make_run,
     play,
@@ -34,22 +32,12 @@ from tests.train_stage import (
 )
 from tui import messages
 from tui.panes.training_reading import SPEEDS
-from tui.widgets.dialogs import Confirm
 
 ACTIONS = ("end", "end_now", "pause", "go_on", "save", "sample", "resume", "replay")
 
 
 def offered(app: Stage) -> set[str]:
     return {action for action in ACTIONS if app.train.check_action(action, ())}
-
-
-async def in_question(pilot: Pilot[None]) -> str:
-    """What is asked in the dialog that comes."""
-    await until(pilot, lambda: isinstance(pilot.app.screen, Confirm))
-    await settle(pilot)
-    app = pilot.app
-    assert isinstance(app, Stage)
-    return " ".join(app.text.replace("│", " ").split())
 
 
 # -- starting
@@ -166,7 +154,9 @@ def test_another_pane_has_it_ask(tmp_path: Path) -> None:
         app.action_show("profile")
         app.set_profile()
         app.post_message(messages.TrainProfile())
-        await until(pilot, lambda: bool(app.fake.asked))
+        for _turn in range(5):
+            await pilot.pause()  # `until` would wait for the plan
+        assert len(app.fake.asked) == 1
         assert app.pane == "train"
         await pilot.press("escape")
 
@@ -336,75 +326,31 @@ def test_an_ended_run_is_replayed(tmp_path: Path) -> None:
 
     async def steps(pilot: Pilot[None]) -> None:
         await until(pilot, lambda: app.status == "finished")
+        app.train._speed = SPEEDS.index(1)
         await pilot.press("y")
         await until(pilot, lambda: app.train.replaying)
-        assert app.said("status").startswith("tang  replay  20×  0:00 of 0:11")
-        assert app.train.track is not None and app.train.track.view.step < 4
+        assert app.train._replay_timer is not None and app.train.track is not None
+        app.train._replay_timer.stop()  # the test turns the crank
+        assert app.said("status").startswith("tang  replay  1×  0:0")
         assert offered(app) == {"replay"}
-        await pilot.press("greater_than_sign")
-        assert "50×" in app.said("status")
-        await pilot.press("less_than_sign", "less_than_sign")
+        await pilot.press("greater_than_sign", "greater_than_sign", "greater_than_sign")
         assert "10×" in app.said("status")
-        app.train._next_frame()
-        app.train._next_frame()
-        assert 0 < app.train.track.view.step < 4
+        await pilot.press("less_than_sign")
+        assert "5×" in app.said("status")
+        # A frame is 1.25 s: at most two events, and eleven in all.
+        for _frame in range(3):
+            app.train._next_frame()
+        assert 1 <= app.train.track.view.step <= 3
+        assert app.train.live_view is not None and app.train.live_view.step == 4
         await pilot.press("y")
         await settle(pilot)
         assert not app.train.replaying and "finished" in app.said("status")
         await pilot.press("y")
         await until(pilot, lambda: app.train.replaying)
-        await pilot.press(*["greater_than_sign"] * len(SPEEDS))
-        assert "1000×" in app.said("status")
+        app.train.action_replay_speed(len(SPEEDS))
+        assert app.train._speed == SPEEDS.index(1000)
         await until(pilot, lambda: not app.train.replaying)
         assert app.train.track.view.status == "finished"
 
     app = Stage(tmp_path)
     play(app, steps)
-
-
-# -- all of it for real
-
-
-@pytest.fixture(scope="module")
-def tiny(tmp_path_factory: pytest.TempPathFactory) -> Tiny:
-    return make_tiny(tmp_path_factory.mktemp("tiny"))
-
-
-def test_a_real_run_from_start_to_resume(tiny: Tiny, tmp_path: Path) -> None:
-    settings = tiny.settings("train.epochs=100000", "train.max_steps=0", f"train.sample_prompts=['{GIVEN}']")
-
-    async def steps(pilot: Pilot[None]) -> None:
-        app.set_profile(*settings)
-        await pilot.press("s")
-        app.fake.answers.put_nowait(PLAN)
-        await in_question(pilot)
-        await pilot.press("y")
-        await until(pilot, lambda: app.status == "running")
-        await pilot.press("p")
-        await until(pilot, lambda: app.status == "paused")
-        await pilot.press("p")
-        await until(pilot, lambda: app.status == "running")
-        await pilot.press("v", "c")
-        await until(pilot, lambda: bool(view_run(run()).samples and view_run(run()).checkpoints))
-        await pilot.press("x")
-        await in_question(pilot)
-        await pilot.press("y")
-        await until(pilot, lambda: app.status == "stopped" and not is_locked(run()))
-        await pilot.press("r")
-        await in_question(pilot)
-        await pilot.press("y")
-        await until(pilot, lambda: app.status == "running")
-
-    def run() -> RunDirectory:
-        return find_run(tmp_path, "last")
-
-    app = Stage(tmp_path)
-    try:
-        play(app, steps)
-        assert is_locked(run())  # the app has ended, the run hasn't
-        memory = app.train.track.memory if app.train.track else ()
-        assert memory and memory[-1][1] > 50 * 2**20
-    finally:
-        from core.runs.control import ask
-
-        ask(run(), "stop-now")

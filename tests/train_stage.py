@@ -38,6 +38,7 @@ from tui.pane import Pane
 from tui.panes.training import TrainingPane
 from tui.settings import Settings
 from tui.start import Start
+from tui.widgets.dialogs import Confirm
 from tui.workbench import DataState, ProfileState
 
 __all__ = ["look", "settle", "until"]
@@ -227,3 +228,12 @@ def at_work(runs_dir: Path, run_id: str, *events: Event) -> Iterator[Played]:
     run = make_run(runs_dir, run_id, *(events or (started(run_id), step(1))))
     with lock_run(run), EventLog(run.events_path) as log:
         yield Played(run, log)
+
+
+async def in_question(pilot: Pilot[None]) -> str:
+    """What is asked in the dialog that comes."""
+    await until(pilot, lambda: isinstance(pilot.app.screen, Confirm))
+    await settle(pilot)
+    app = pilot.app
+    assert isinstance(app, Stage)
+    return " ".join(app.text.replace("│", " ").split())

@@ -22,7 +22,7 @@ from core.data.written import file_changed, written_rows
 from core.errors import PoemError
 from core.i18n import _
 
-INDEXED_BYTES = 32 * 2**20
+INDEXED_BYTES = 4 * 2**20
 """JSONL files from this size on are indexed."""
 _CHUNK_BYTES = 4 * 2**20
 _HEAD_ROWS = 200

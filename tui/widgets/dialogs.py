@@ -37,7 +37,7 @@ class Dialog(ModalScreen[_Answer | None], Generic[_Answer]):
     Dialog .dialog--text { height: auto; max-height: 14; margin-bottom: 1; }
     Dialog .dialog--problem { color: $text-error; height: auto; }
     Dialog Horizontal { height: auto; align-horizontal: right; }
-    Dialog Button { margin-left: 2; min-width: 12; height: 1; border: none; }
+    Dialog Button { margin-left: 2; min-width: 12; height: 1; border: none !important; }
     Dialog Button:focus { text-style: bold reverse; }
     Dialog OptionList, Dialog OptionList:focus { height: auto; max-height: 16; border: none; padding: 0; }
     Dialog Input, Dialog Input:focus { border: none; height: 1; padding: 0 1; background: $panel; }
