@@ -221,7 +221,7 @@ def test_values_that_are_typed_are_checked() -> None:
         ("top_p", 0.95, 1, 1.0),
         ("seed", 0, -1, 0),
         ("seed", 42, 1, 43),
-        ("max_new_tokens", 128, 1, 200),
+        ("max_new_tokens", 128, 1, 256),
         ("count", 1, -1, 1),
     ):
         stepped = next_value(key, value, direction)

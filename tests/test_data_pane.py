@@ -29,8 +29,8 @@ from tests.data_pane import (
     with_profile,
     write_rows,
 )
-from tui.panes.dataset_poem import verse_lines
 from tui.panes.dataset_table import columns_for
+from tui.verse import verse_lines
 
 SIZES = [(80, 24), (53, 24), (120, 40), (200, 60)]
 

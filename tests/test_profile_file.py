@@ -269,6 +269,38 @@ def test_differences_from_what_was_saved_a_preset_and_a_run(file: Path, tmp_path
     drive(file, steps)
 
 
+def test_a_run_s_own_profile_is_read_but_never_written(tmp_path: Path) -> None:
+    own = tmp_path / "20261124-101500-tang" / "profile.toml"
+    own.parent.mkdir()
+    own.write_text(TEXT, encoding="utf-8")
+
+    async def steps(app: PaneApp, pilot: Pilot[None]) -> None:
+        app.runs_dir = tmp_path
+        app.pane.open_profile(str(own))
+        await settle(pilot)
+        assert (app.profile_state.source, app.profile_state.path) == (str(own), None)
+        assert "preset" not in app.shown("#profile-head")
+        await press(pilot, "x", "ctrl+s")
+        assert field(app).value == "profile.toml"
+        await press(pilot, "escape")
+        state = app.pane.state()
+        own.unlink()
+        app.pane.restore(state)
+        await settle(pilot)
+        assert app.editor.text.startswith("x") and app.profile_state.path is None
+
+    drive("", steps, (200, 60))
+
+
+def test_a_file_that_is_gone_is_written_again(file: Path) -> None:
+    async def steps(app: PaneApp, pilot: Pilot[None]) -> None:
+        file.unlink()
+        await press(pilot, "x", "ctrl+s")
+        assert len(app.screen_stack) == 1 and file.read_text(encoding="utf-8") == "x" + TEXT
+
+    drive(file, steps)
+
+
 def test_the_draft_is_there_again(file: Path) -> None:
     kept = []
 

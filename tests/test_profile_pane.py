@@ -293,6 +293,17 @@ def test_hostile_text_is_shown_and_edited(tmp_path: Path) -> None:
     drive(path, steps)
 
 
+def test_of_countless_problems_some_are_listed(tmp_path: Path) -> None:
+    path = tmp_path / "rows.toml"
+    path.write_text("".join(f"a{number} = 1\n" for number in range(300)), encoding="utf-8")
+
+    async def steps(app: PaneApp, pilot: Pilot[None]) -> None:
+        assert app.profile_state.problems == 300
+        assert app.query_one("#profile-problems", OptionList).option_count == 200
+
+    drive(path, steps)
+
+
 def test_a_long_profile_can_be_edited(tmp_path: Path) -> None:
     path = tmp_path / "long.toml"
     path.write_text("# 山水山水山水\n" * 40_000 + "[train]\nepochs = 1\n", encoding="utf-8")

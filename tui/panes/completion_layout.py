@@ -5,7 +5,6 @@ Pure: it knows neither widgets nor colours. Texts are untrusted and come out pla
 
 from __future__ import annotations
 
-import re
 from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -16,13 +15,13 @@ from rich.cells import cell_len, get_character_cell_size
 from core.i18n import _
 from core.plain import plain
 from tui.panes.completion_history import Entry, Poem
+from tui.verse import SENTENCE, verse_lines
 
 LEAST_CELLS = 35
 """A couplet of seven has 32 cells; a narrower card would break it."""
 _MOST_CELLS = 60
 _MARGIN_CELLS, _GAP_CELLS = 2, 1
 _CHARACTERS_SHOWN = 4000
-_SENTENCE = re.compile(r"[^。！？；\n]*[。！？；]+[」』”’）]*|[^。！？；\n]+")
 _MAY_BREAK_AFTER = "，、；：。！？,;: "
 
 Piece = tuple[str, str]
@@ -148,7 +147,7 @@ def verse(given: str, written: str, cells: int) -> Iterator[Line]:
     start = plain(given[:_CHARACTERS_SHOWN], keep_newlines=True)
     rest = plain(written[:_CHARACTERS_SHOWN], keep_newlines=True)
     text, marked = start + rest, len(start)
-    for sentence in _SENTENCE.finditer(text):
+    for sentence in SENTENCE.finditer(text):
         pieces = [(text[at], "given" if at < marked else "") for at in range(sentence.start(), sentence.end())]
         while pieces and pieces[0][0] == " ":
             del pieces[0]
@@ -162,7 +161,7 @@ def verse(given: str, written: str, cells: int) -> Iterator[Line]:
 def verse_text(given: str, written: str) -> str:
     """The whole poem, a couplet or sentence to a line, without anything that isn't text."""
     text = plain(given + written, keep_newlines=True)
-    return "\n".join(line for sentence in _SENTENCE.findall(text) if (line := sentence.strip()))
+    return "\n".join(verse_lines(text))
 
 
 def _wrapped(pieces: Sequence[Piece], cells: int) -> Iterator[Sequence[Piece]]:

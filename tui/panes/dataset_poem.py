@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from rich.cells import cell_len
@@ -12,18 +10,13 @@ from textual.content import Content
 from core.data.row import BadRow, Row
 from core.i18n import _
 from tui.plain import content
+from tui.verse import verse_lines
 
 if TYPE_CHECKING:
     from core.data.recipe import Example
 
-_SENTENCE = re.compile(r"[^。！？；\n]*[。！？；]+[」』”’）]*|[^。！？；\n]+")
 _SHORT_CELLS = 24
 _NAMED_APART = ("title", "author")
-
-
-def verse_lines(text: str) -> Iterator[str]:
-    """The text's sentences, in verse the couplets, each for a line of its own."""
-    return (line for sentence in _SENTENCE.findall(text) if (line := sentence.strip()))
 
 
 def poem_content(row: Row) -> Content:

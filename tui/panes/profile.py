@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from core.profile.schema import Profile
 
 _CHECK_AFTER_S = 0.25
+_MOST_LISTED = 200  # of a file that is no profile every line may be a problem
 
 
 class ProfilePane(FiledPane):
@@ -119,7 +120,7 @@ class ProfilePane(FiledPane):
         self._profile, self._problems = event.profile, event.problems
         listed = self.query_one(OptionList)
         listed.clear_options()
-        listed.add_options([Option(problem_content(problem)) for problem in event.problems])
+        listed.add_options([Option(problem_content(problem)) for problem in event.problems[:_MOST_LISTED]])
         listed.display = bool(event.problems)
         self._editor.mark(frozenset(problem.line - 1 for problem in event.problems if problem.line))
         self._tell_state()

@@ -77,7 +77,7 @@ class FiledPane(Pane):
         """Open what can be read; else say why, and keep what is open."""
         from core.profile.document import preset_names, read_profile_text
 
-        path = None if source in preset_names() else Path(os.path.expanduser(source))
+        path = None if source in preset_names() else self._place_of(source)
         stamp = _stamp_of(path)
         try:
             text = read_profile_text(source)[1]
@@ -91,6 +91,12 @@ class FiledPane(Pane):
         if self._editor.text != text:
             self.tell(_("The lines of this file end in different ways; saving it makes them alike."))
         return True
+
+    def _place_of(self, source: str) -> Path | None:
+        """The file that a profile is saved to; None of a run's own one, which says for ever what the run was."""
+        path = Path(os.path.expanduser(source))
+        folder = os.path.abspath(path.parent.parent)
+        return None if path.name == "profile.toml" and folder == os.path.abspath(self.workbench.runs_dir) else path
 
     def _read_if(self, answer: bool | None, source: str) -> None:
         if answer:
@@ -110,7 +116,7 @@ class FiledPane(Pane):
         """Write the text to its file; a preset asks for one first."""
         if self._path is None:
             self.action_save_as()
-        elif self._stamp != _stamp_of(self._path):
+        elif _stamp_of(self._path) not in (self._stamp, None):
             text = _("{path} was changed by another program since it was opened. Write over that?")
             question = Confirm(_("Save"), text.format(path=self._path), yes=_("Write over it"), danger=True)
             self.app.push_screen(question, lambda answer: self._write(Path(str(self._path))) if answer else None)
@@ -198,7 +204,7 @@ class FiledPane(Pane):
         read = self._read(source)
         if isinstance(draft, str) and isinstance(saved, str):
             if not read:
-                self._source, self._path = source, Path(os.path.expanduser(source))
+                self._source, self._path = source, self._place_of(source)
             # Of a file that has changed since, the stamp is none, so that this is noticed and asked about.
             same = not read or self._path is None or self._saved == saved
             self._take(draft, saved=saved, stamp=_stamp_of(self._path) if same else _NO_STAMP)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
 from textual.content import Content
@@ -20,7 +21,8 @@ _SOME_ROWS = 1_000
 
 def head_words(state: ProfileState, data: DataState) -> str:
     """Name, whether it is saved, and the problems or what follows from the values."""
-    words = [state.source if state.path else _("{name} (preset)").format(name=state.source)]
+    is_file = state.path is not None or os.sep in state.source
+    words = [state.source if is_file else _("{name} (preset)").format(name=state.source)]
     words += [_("not saved")] if state.unsaved else []
     if state.problems:
         words.append(_("problems: {count}").format(count=state.problems))

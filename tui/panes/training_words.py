@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Iterator, Sequence
 
 from rich.cells import cell_len
@@ -15,6 +14,7 @@ from core.runs.view import RunView
 from core.runs.wording import duration, loss_words, sentence, status_words
 from tui.plain import content
 from tui.run_track import RunTrack
+from tui.verse import verse_lines
 from tui.widgets.loss_chart import Mark, Series
 from tui.wording import short_id
 from tui.workbench import ProfileState
@@ -22,7 +22,6 @@ from tui.workbench import ProfileState
 SAMPLES_SHOWN = 40
 _EVENTS_SHOWN = 100
 _GAP = "  "
-_SENTENCE = re.compile(r"[^。！？；\n]*[。！？；]+[」』”’）]*|[^。！？；\n]+")
 _STYLES = {"running": "bold $text-success", "finished": "bold $text-primary", "failed": "bold $text-error"}
 _STYLES |= {"paused": "bold $text-warning", "queued": "bold $text-warning", "died": "bold $text-error"}
 _BYTES_PER_GB = 2**30
@@ -157,15 +156,10 @@ def sample_content(samples: Sequence[SampleMade]) -> Content:
         if sample.step != step:
             step = sample.step
             parts.append(content(_("step {step}").format(step=step), "$text-primary"))
-        verse = [content("\n".join(_verse(sample.prompt)), "bold"), content("\n".join(_verse(sample.text)))]
+        verse = [content("\n".join(verse_lines(sample.prompt)), "bold"), content("\n".join(verse_lines(sample.text)))]
         parts += [line for line in verse if line.plain]
         parts.append(Content(""))
     return Content("\n").join(parts[:-1])
-
-
-def _verse(text: str) -> Iterator[str]:
-    """The text's sentences, in verse the couplets, each for a line of its own."""
-    return (line for found in _SENTENCE.findall(text) if (line := found.strip()))
 
 
 def health_content(track: RunTrack, findings: Sequence[Finding]) -> Content:
