@@ -10,6 +10,7 @@ import hashlib
 import json
 import os
 import re
+import stat
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -119,7 +120,10 @@ def read_json(path: Path) -> dict[str, Any]:
         PoemError: it can't be read, is longer than 64 MiB, or is none.
     """
     try:
-        if path.stat().st_size > _JSON_BYTES:
+        found = path.stat()
+        if not stat.S_ISREG(found.st_mode):
+            raise ValueError(_("it is no ordinary file"))  # a pipe would keep its reader waiting for ever
+        if found.st_size > _JSON_BYTES:
             raise ValueError(_("it is longer than 64 MiB"))
         document = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError) as error:

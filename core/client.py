@@ -306,8 +306,7 @@ class ModelClient:
 
     async def _bury(self, process: asyncio.subprocess.Process) -> None:
         """The process has closed its answers: tell everybody who waits."""
-        with contextlib.suppress(ProcessLookupError):
-            process.kill()
+        _kill(process)
         code = await process.wait()
         await asyncio.wait(self._readers[:1], timeout=_PATIENCE_S)  # its last words
         self._forget(process, _death_words(code, list(self._console)))
@@ -317,8 +316,7 @@ class ModelClient:
         if process is None:
             return
         self._asked_to_go = True
-        with contextlib.suppress(ProcessLookupError):
-            process.kill()  # it has nothing to save, and may be deep inside a library
+        _kill(process)  # it has nothing to save, and may be deep inside a library
         _done, left = await asyncio.wait(readers, timeout=_PATIENCE_S)
         for task in left:
             task.cancel()
@@ -365,6 +363,13 @@ def _understood(make: Callable[[Mapping[str, Any]], T], fields: Any) -> T:
         return make(fields)
     except (TypeError, KeyError, AttributeError) as error:
         raise ModelGone(_("the model process answers what can't be understood")) from error
+
+
+def _kill(process: asyncio.subprocess.Process) -> None:
+    """Not by `process.kill`: that may reap the process, and then the loop complains that somebody else has done so."""
+    if process.returncode is None:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(process.pid, signal.SIGKILL)
 
 
 def _death_words(code: int, console: list[str]) -> str:

@@ -13,7 +13,7 @@ from core.errors import PoemError
 from core.i18n import LANGUAGES, _
 
 _STATE_FILE = "app.json"
-_LARGEST_BYTES = 1_000_000
+_LARGEST_BYTES = 8_000_000  # a profile that isn't saved is in it, as it is and as it was
 LAYOUTS = ("auto", "tabs")
 
 
