@@ -209,12 +209,15 @@ def _terminal(terminal: Terminal) -> Iterator[Finding]:
     elif not terminal.no_color and _depth(terminal) < 256:
         message = _("It says that it has few colours, so marks are hard to tell apart.")
         yield Finding("terminal", "warn", message, "export TERM=xterm-256color COLORTERM=truecolor")
+    if terminal.term == "linux":
+        message = _("The console of Linux itself has no Chinese characters: 漢字 show as boxes.")
+        yield Finding("terminal", "warn", message, _("Log in over SSH from a terminal with a Chinese font."))
     if not _is_utf8(terminal.locale):
         message = _("The locale {locale} isn't UTF-8: 漢字 may show as ? or _.").format(locale=plain(terminal.locale))
         hint = "export LANG=C.UTF-8" + ("; tmux -u" if terminal.multiplexer == "tmux" else "")
         yield Finding("terminal", "warn", message, hint)
     if terminal.ssh and not terminal.multiplexer:
-        message = _("This is an SSH session outside tmux: training in the foreground ends with the connection.")
+        message = _("This is an SSH session outside tmux: runs outlive the connection, the screen doesn't.")
         yield Finding("terminal", "warn", message, _("Start tmux first, and poemcore or poemtui inside it."))
 
 

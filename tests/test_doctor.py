@@ -198,6 +198,7 @@ def test_disk(free_bytes: int, problem: str, level: str, words: str) -> None:
         (replace(TERMINAL, locale="zh_CN.GBK"), ["isn't UTF-8"]),
         (replace(TERMINAL, locale="C"), ["isn't UTF-8"]),
         (replace(TERMINAL, ssh=True), ["outside tmux"]),
+        (replace(TERMINAL, term="linux", no_color=True), ["has no Chinese characters"]),
         (replace(TERMINAL, ssh=True, multiplexer="screen"), []),
         (Terminal(False, 0, 0, "", "", False, "C", "", True), []),
     ],
