@@ -131,6 +131,16 @@ def test_resizing_in_a_storm_ends_well(tmp_path: Path) -> None:
     play(app, steps)
 
 
+def test_an_action_that_makes_no_sense_now_says_so(tmp_path: Path) -> None:
+    async def steps(pilot: Pilot[None]) -> None:
+        await PoemCommands(app.screen)._act("train", "end")
+        await until(pilot, lambda: "That does nothing as things are now." in " ".join(told_by(app)))
+        assert app.pane == "train"
+
+    app = make_app(tmp_path)
+    play(app, steps)
+
+
 def test_the_palette_lists_every_action(tmp_path: Path) -> None:
     async def steps(pilot: Pilot[None]) -> None:
         titles = {command.title for command in PoemCommands(app.screen)._actions()}

@@ -31,6 +31,7 @@ from tests.train_stage import (
     until,
 )
 from tui import messages
+from tui.commands import PoemCommands
 from tui.panes.training_reading import SPEEDS
 
 ACTIONS = ("end", "end_now", "pause", "go_on", "save", "sample", "resume", "replay")
@@ -206,6 +207,23 @@ def test_pausing_and_going_on(tmp_path: Path) -> None:
         assert await played.asked(pilot, RunContinued(1)) == "resume"
         await until(pilot, lambda: app.status == "running" and len(app.told) == 2)
         assert app.told == ["tang pauses.", "tang goes on."]
+
+    with at_work(tmp_path, TANG) as played:
+        app = Stage(tmp_path)
+        play(app, steps)
+
+
+def test_what_is_asked_from_the_palette_is_judged_by_the_run_as_it_is(tmp_path: Path) -> None:
+    """The pane reads nothing while it is behind others, and its actions are in the palette all the same."""
+
+    async def steps(pilot: Pilot[None]) -> None:
+        app.action_show("profile")
+        await settle(pilot)
+        played.log.append(RunPaused(1, "request", "wait"))
+        await look(pilot)
+        assert app.train.track is not None and app.train.track.view.status == "running"
+        await PoemCommands(app.screen)._act("train", "go_on")
+        assert await played.asked(pilot, RunContinued(1)) == "resume"
 
     with at_work(tmp_path, TANG) as played:
         app = Stage(tmp_path)

@@ -83,7 +83,8 @@ class PoemCommands(Provider):
     async def _act(self, pane: str, action: str) -> None:
         app = self._poem_app
         app.action_show(pane)
-        await app.query_one(f"#{pane}", Pane).run_action(action)
+        if not await app.run_action(action, app.query_one(f"#{pane}", Pane)):
+            app.notify(_("That does nothing as things are now."), severity="warning", markup=False)
 
     async def _act_everywhere(self, action: str) -> None:
         await self._poem_app.run_action(action)

@@ -258,7 +258,8 @@ def fit_table(runs: Sequence[Listed], order: Order, width: int) -> Table:
         for column in COLUMNS
     }
     wanted["mark"] = 1
-    name_cells, wanted["run"] = wanted["run"], min(_SHORT_NAME_CELLS, wanted["run"])
+    name_cells = max(_LEAST_NAME_CELLS, wanted["run"])
+    wanted["run"] = min(_SHORT_NAME_CELLS, name_cells)
     room = width - _MARK_CELLS - _SCROLLBAR_CELLS
     kept: list[Column] = []
     for column in sorted(COLUMNS, key=lambda column: 0 if column.name == order.column else column.rank):

@@ -123,8 +123,16 @@ class ReadingPane(Pane):
 
     @property
     def live_view(self) -> RunView | None:
-        """The followed run as it is."""
+        """The followed run as it is: what the workbench knows, as a pane behind others has read nothing lately."""
+        seen = self._seen_run()
+        if seen is not None and not seen.problem:
+            return seen.view
         return self._read_track.view if self._read_track is not None else None
+
+    def _seen_run(self) -> RunSeen | None:
+        """What the workbench knows of the followed run."""
+        followed = self.followed
+        return next((run for run in self.workbench.runs if followed is not None and run.path == followed.path), None)
 
     @property
     def replaying(self) -> bool:
@@ -214,8 +222,8 @@ class ReadingPane(Pane):
         """Read what is new, at once or after the reading that goes on; not while nobody looks."""
         if self._follower is None or not self.display:
             return
-        view, seen = self.live_view, next((run for run in self.workbench.runs if run.id == self._follower.run.id), None)
-        urgent = view is None or seen is None or seen.view.status != view.status
+        read, seen = self._read_track, self._seen_run()
+        urgent = read is None or seen is None or seen.view.status != read.view.status
         due_s = self._read_s + _READ_S - time.monotonic()
         if due_s > 0 and not urgent:
             self._read_timer = self._read_timer or self.set_timer(due_s, self._read_due)
