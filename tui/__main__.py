@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import gc
 import os
 import sys
 from collections.abc import Sequence
@@ -53,8 +54,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if os.environ.get("SSH_CONNECTION"):
         for name, value in (("ANIMATIONS", "none"), ("FPS", "20"), ("SMOOTH_SCROLL", "0")):
             os.environ.setdefault(f"TEXTUAL_{name}", value)
+    gc.disable()  # until the first frame is there: what starting makes is no garbage, and looking for it takes time
     from tui.app import PoemApp
 
+    # Threads that read beside the screen's work give way to a key after a millisecond, not after Python's five.
+    sys.setswitchinterval(0.001)
     app = PoemApp(start, runs_dir=_runs_dir(args), settings=settings, state_dir=state_dir)
     app.run(mouse=not args.no_mouse)
     return app.return_code or 0

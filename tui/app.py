@@ -6,6 +6,7 @@ What is in a pane is its own matter.
 from __future__ import annotations
 
 import asyncio
+import gc
 import signal
 from collections.abc import Iterable
 from pathlib import Path
@@ -15,7 +16,7 @@ from textual import on
 from textual.app import ComposeResult, SystemCommand
 from textual.binding import Binding
 from textual.containers import Container
-from textual.events import DescendantFocus, Resize
+from textual.events import DescendantFocus
 from textual.reactive import var
 from textual.screen import Screen
 from textual.timer import Timer
@@ -24,8 +25,8 @@ from textual.widgets import Footer, Static
 from core.data.row import SAMPLE
 from core.i18n import N_, _
 from tui import messages
-from tui.keys import WorkScreen
 from tui.pane import Pane
+from tui.pane_screen import PaneScreen
 from tui.settings import LAYOUTS, Settings, read_state, write_state
 from tui.start import Start
 from tui.themes import OFFERED, THEMES
@@ -104,7 +105,7 @@ class PoemApp(Workbench, inherit_bindings=False):
 
     def get_default_screen(self) -> Screen[Any]:
         """A screen whose keys are described in the language in use."""
-        return PoemScreen(id="_default")
+        return PaneScreen(id="_default")
 
     def compose(self) -> ComposeResult:
         """The frame with the Data pane; the others follow once it is on the screen."""
@@ -131,6 +132,7 @@ class PoemApp(Workbench, inherit_bindings=False):
 
     def _mount_when_rows_are_there(self) -> None:
         """The other panes, once the first rows are on the screen: mounting them takes as long as a large file."""
+        gc.enable()  # `__main__` has put it off
         self._patience = self.set_timer(_PATIENCE_S, self._mount_panes)
         self._see_rows()
 
@@ -185,7 +187,7 @@ class PoemApp(Workbench, inherit_bindings=False):
         if self.start.run:
             self.post_message(messages.FollowRun(self.start.run))
         wanted = self.start.pane or self._remembered.get("pane")
-        self.action_show(wanted if wanted in PANES else "data")
+        self.action_show(wanted if isinstance(wanted, str) and wanted in PANES else "data")
         if not self._remembered and self.start == Start():
             from tui.welcome import Welcome
 
@@ -211,11 +213,12 @@ class PoemApp(Workbench, inherit_bindings=False):
 
     def arrange(self) -> None:
         """Tabs or side by side, and which pane is in front."""
-        self.screen.set_class(self.size.width < _LEAST_CELLS or self.size.height < _LEAST_ROWS, "-too-small")
+        screen = self.screen_stack[0]  # a dialog may be over it
+        screen.set_class(self.size.width < _LEAST_CELLS or self.size.height < _LEAST_ROWS, "-too-small")
         wide = self.size.width >= _TILED_CELLS and self.size.height >= _TILED_ROWS
         tiled = wide and self.layout_wanted != "tabs" and not self.maximised
-        self.screen.set_class(tiled, "-tiled")
-        self.screen.set_class(self.maximised, "-maximised")
+        screen.set_class(tiled, "-tiled")
+        screen.set_class(self.maximised, "-maximised")
         for pane in self.query(Pane):
             pane.set_class(pane.id == self.pane, "-front")
         for line in self.query(TabLine):
@@ -258,8 +261,11 @@ class PoemApp(Workbench, inherit_bindings=False):
                 self.pane = node.id
 
     def action_leave_field(self) -> None:
-        """From a text field back to its pane, where letters are keys."""
-        self.query_one(f"#{self.pane}", Pane).focus()
+        """From a text field back to its pane, where letters are keys; a list or a chart keeps the focus."""
+        from textual.widgets import Input, TextArea
+
+        if isinstance(self.focused, Input | TextArea):
+            self.query_one(f"#{self.pane}", Pane).focus()
 
     def action_maximise(self) -> None:
         """The pane alone on the whole screen, and back."""
@@ -294,14 +300,10 @@ class PoemApp(Workbench, inherit_bindings=False):
 
     def action_command_palette(self) -> None:
         """Everything by name."""
-        from textual.command import CommandPalette
+        from tui.commands import Palette, PoemCommands
 
-        from tui.commands import PoemCommands
-
-        if not CommandPalette.is_open(cast(Any, self)):
-            self.push_screen(
-                CommandPalette(providers=[PoemCommands], placeholder=_("an action, a run, a profile, a row …"))
-            )
+        if not Palette.is_open(cast(Any, self)):
+            self.push_screen(Palette(providers=[PoemCommands], placeholder=_("an action, a run, a profile, a row …")))
 
     # -- what panes ask for
 
@@ -383,12 +385,3 @@ class PoemApp(Workbench, inherit_bindings=False):
         """Remember everything and end the app, at once."""
         self.remember()
         self.exit()
-
-
-class PoemScreen(WorkScreen):
-    """The app's one screen."""
-
-    def on_resize(self, event: Resize) -> None:
-        """There may be room for other panes, or none at all."""
-        del event
-        cast(PoemApp, self.app).arrange()

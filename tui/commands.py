@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any, cast
 
-from textual.command import DiscoveryHit, Hit, Hits, Provider
+from textual.command import CommandPalette, DiscoveryHit, Hit, Hits, Provider
 from textual.types import IgnoreReturnCallbackType
 
 from core.i18n import _
@@ -17,6 +17,7 @@ from tui import messages
 from tui.keys import binding_ids, keys_of
 from tui.pane import Pane
 from tui.plain import content
+from tui.widgets.modal import ClosesOnce
 
 if TYPE_CHECKING:
     from tui.app import PoemApp
@@ -25,6 +26,10 @@ if TYPE_CHECKING:
 _ROWS_FOUND = 20
 # What only has a meaning where the focus is, or opens what is open already.
 _UNLISTED = ("list.", "chart.", "dialog.", "pane.")
+
+
+class Palette(CommandPalette, ClosesOnce[None]):
+    """Textual's palette."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,11 +18,12 @@ from tui.keys import keys_of
 from tui.pane import Pane
 from tui.plain import content
 from tui.settings import Settings
+from tui.widgets.modal import ClosesOnce
 
 _KEYS_CELLS = 18
 
 
-class HelpScreen(ModalScreen[None]):
+class HelpScreen(ModalScreen[None], ClosesOnce[None]):
     """Help for one pane."""
 
     BINDINGS = [Binding("escape,q,f1,question_mark", "dismiss", N_("Close"), id="help.close")]

@@ -21,8 +21,9 @@ _BYTES_PER_GB = 2**30
 def header_facts(bench: Workbench) -> Iterator[Fact]:
     """The run at work and how far it is, the profile, the data, the memory; what matters most first."""
     yield Fact("poemtui", "bold $text-primary")
-    run = next((run for run in bench.runs if run.view.status == "running"), None)
-    run = run or next((run for run in bench.runs if run.view.status in _OPEN), None)
+    readable = [run for run in bench.runs if not run.problem]  # of the others nobody knows whether they are at work
+    run = next((run for run in readable if run.view.status == "running"), None)
+    run = run or next((run for run in readable if run.view.status in _OPEN), None)
     if run is not None:
         yield Fact(
             f"● {short_id(run.id)} {progress_words(run.view, run.status)}", _STYLES.get(run.view.status, "bold"), 48

@@ -219,10 +219,9 @@ class DatasetPane(FilePane):
         search = self.query_one("#search", Input)
         if search.has_focus:
             self.screen.set_focus(self.query_one(RowList))
-        elif search.value:
-            search.value = ""
         else:
-            self.screen.set_focus(self)
+            search.value = ""
+            self.screen.set_focus(self.query_one(RowList))
 
     @on(Input.Changed, "#search")
     def _search_typed(self, event: Input.Changed) -> None:

@@ -19,12 +19,13 @@ from textual.widgets.option_list import Option
 
 from core.i18n import N_, _
 from tui.plain import content
+from tui.widgets.modal import ClosesOnce
 
 _CLOSE = Binding("escape", "close", N_("Close"), id="dialog.close")
 _Answer = TypeVar("_Answer")
 
 
-class Dialog(ModalScreen[_Answer | None], Generic[_Answer]):
+class Dialog(ModalScreen[_Answer | None], ClosesOnce[_Answer | None], Generic[_Answer]):
     """A question; None is the answer of who closes it."""
 
     BINDINGS = [_CLOSE]
