@@ -38,7 +38,7 @@ class Shot:
     """One of the app's."""
 
 
-POEM = (*"白日依山盡", "fullwidth_comma", *"黃河入海流", "ideographic_full_stop")
+POEM = tuple("白日依山盡，黃河入海流。")
 SMALL, MIDDLE, WIDE = (80, 24), (120, 40), (200, 60)
 SHOTS = (
     Shot("data", MIDDLE, "ink", ("1", "slash", "明", "月", "enter", "down", "x", "6")),
@@ -68,6 +68,8 @@ def train(runs_dir: Path) -> None:
 
 async def take(shot: Shot, runs_dir: Path) -> str:
     """One picture."""
+    from textual.widgets import Input
+
     from tui.app import PoemApp
     from tui.settings import Settings
     from tui.start import Start
@@ -82,6 +84,8 @@ async def take(shot: Shot, runs_dir: Path) -> str:
         for key in shot.keys:
             if key.isdecimal() and (len(key) > 1 or int(key) > 5 or key == shot.keys[-1]):
                 await asyncio.sleep(int(key))
+            elif isinstance(app.focused, Input) and not key.isascii():
+                app.focused.insert_text_at_cursor(key)  # as an input method does; no key is named so
             else:
                 await pilot.press(key)
         await pilot.pause()
