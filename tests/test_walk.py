@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,8 @@ from textual.pilot import Pilot
 from textual.widgets import Input
 
 from core.runs.view import RunView
-from tests.frame_stage import make_app, play, seen_panes, until
+from tests.frame_stage import make_app, play, seen_panes, told_by, until
+from tui.messages import OpenProfile
 from tui.panes.runs_table import ORDERS, Listed, fit_table
 from tui.settings import write_state
 from tui.start import Start
@@ -138,5 +140,16 @@ def test_help_and_palette_bear_two_escapes_at_once(tmp_path: Path, keys: str) ->
         over.dismiss()
         await pilot.pause()
         assert len(app.screen_stack) == 1
+
+    play(app, steps)
+
+
+def test_a_pipe_as_a_profile_holds_nobody_up(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe.toml")
+    app = make_app(tmp_path)
+
+    async def steps(pilot: Pilot[None]) -> None:
+        app.post_message(OpenProfile(str(tmp_path / "pipe.toml")))
+        await until(pilot, lambda: "no ordinary file" in " ".join(told_by(app)))
 
     play(app, steps)

@@ -32,6 +32,7 @@ from tui.panes.profile_editor import ProfileEditor
 from tui.panes.profile_words import offered
 from tui.plain import content, fit
 from tui.widgets.dialogs import Choose, Confirm, Dialog
+from tui.widgets.modal import ClosesOnce
 from tui.widgets.path_input import AskPath, PathInput, PathSuggester
 
 _STYLES = {"added": "$text-success", "removed": "$text-error", "same": "", "gap": "$text-muted"}
@@ -143,7 +144,7 @@ def suggest(pane: Pane, editor: ProfileEditor) -> None:
         pane.app.push_screen(Choose(_("Complete"), [fit(one.label, _LABEL_CELLS).rstrip() for one in found]), chosen)
 
 
-class DifferenceScreen(ModalScreen[None]):
+class DifferenceScreen(ModalScreen[None], ClosesOnce[None]):
     """Lines that two texts don't share."""
 
     BINDINGS = [Binding("escape,q", "dismiss", N_("Close"), id="dialog.close_difference")]

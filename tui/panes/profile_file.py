@@ -80,6 +80,9 @@ class FiledPane(Pane):
         path = None if source in preset_names() else self._place_of(source)
         stamp = _stamp_of(path)
         try:
+            if path is not None and path.exists() and not (path.is_file() or path.is_dir()):
+                # A pipe would hold the screen until somebody writes to it.
+                raise PoemError(_("it is no ordinary file"), where=source)
             text = read_profile_text(source)[1]
         except PoemError as error:
             self.tell(error)
