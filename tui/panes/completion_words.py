@@ -59,7 +59,7 @@ def model_words(state: ModelState | None, runs: Iterable[RunSeen], *, was_loaded
     """How the model process is.
 
     Args:
-        was_loaded: it had a model earlier in this session.
+        was_loaded: it has had a model since the app was started.
         freed: a person asked for that to be dropped.
     """
     if state is None or state.status == "off" or not (state.loaded or state.status in ("starting", "busy")):
