@@ -200,7 +200,7 @@ def keys(place: Place, data: str, *, ssh: bool, most_ms: float) -> Iterator[Figu
             app.press("/")
             app.drain(0.5)
             taken = []
-            for word in ("春風", "明月", "山水", "白雲", "江上"):
+            for word in ("春風", "明月", "山水", "白雲", "江上", "秋日", "落花", "夜雨", "天子", "故人"):
                 taken += [_latency(app, letter, f"{ROWS:,}".encode()) for letter in word]
                 taken += [_latency(app, "\x7f", f"{ROWS:,}".encode()) for _letter in word]
             yield Figure(f"a keystroke in the search over {ROWS:,} rows, p95", _p95(taken), 50, "ms")

@@ -291,6 +291,7 @@ def test_rows_that_are_found_later_leave_the_cursor_where_it_is(
         yield array("L", [0, 2, 3])
 
     async def steps(app: PaneApp, pilot: Pilot[None]) -> None:
+        monkeypatch.setattr(search.Finder, "is_quick", False)
         monkeypatch.setattr(search.Finder, "search", slowly)
         field(app).value = "月"
         while len(app.pane.order) != 2:

@@ -51,9 +51,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     # Textual reads these once, at import; what the person has set stays. With the kitty protocol some terminals drop
     # what an input method composes: nobody could type Chinese.
     os.environ.setdefault("TEXTUAL_DISABLE_KITTY_KEY", "1")
-    if os.environ.get("SSH_CONNECTION"):
-        for name, value in (("ANIMATIONS", "none"), ("FPS", "20"), ("SMOOTH_SCROLL", "0")):
-            os.environ.setdefault(f"TEXTUAL_{name}", value)
+    far = {"ANIMATIONS": "none", "FPS": "20", "SMOOTH_SCROLL": "0"}
+    near = {"FPS": "120"}  # a key waits for the next frame, and nothing is drawn that hasn't changed
+    for name, value in (far if os.environ.get("SSH_CONNECTION") else near).items():
+        os.environ.setdefault(f"TEXTUAL_{name}", value)
     gc.disable()  # until the first frame is there: what starting makes is no garbage, and looking for it takes time
     from tui.app import PoemApp
 
@@ -85,7 +86,9 @@ def _start_of(args: argparse.Namespace) -> Start:
             raise PoemError(_("there is no such file"), hint=hint, where=plain(start.data))
     if start.profile:
         from core.profile.document import read_profile_text
+        from core.profile.files import refuse_pipe
 
+        refuse_pipe(Path(start.profile).expanduser())
         read_profile_text(start.profile)
     if args.run is None:
         return start

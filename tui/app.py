@@ -132,6 +132,7 @@ class PoemApp(Workbench, inherit_bindings=False):
 
     def _mount_when_rows_are_there(self) -> None:
         """The other panes, once the first rows are on the screen: mounting them takes as long as a large file."""
+        gc.freeze()  # what is there stays; to look through it for garbage again and again would hold up keys
         gc.enable()  # `__main__` has put it off
         self._patience = self.set_timer(_PATIENCE_S, self._mount_panes)
         self._see_rows()

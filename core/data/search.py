@@ -21,6 +21,7 @@ from core.i18n import _
 
 SORTABLE_ROWS = 200_000
 """More rows aren't put in order: every one of them would have to be read. Of a larger file nothing is kept."""
+_QUICK_ROWS = 50_000
 _NO_CHARACTER = re.compile(r"[\W_]+")
 _TERM = re.compile(r"([^\s:：]+)([:：])(.*)", re.DOTALL)
 _WIDE_SIGNS = str.maketrans("＜＞＝．。", "<>=..")
@@ -114,6 +115,11 @@ class Finder:
         # A column of the file goes before a field of that name, which then has another column.
         self._fields = {field: field for field in _FIELDS if field not in rows.columns}
         self._fields |= {column: field for field, column in rows.mapping.items()}
+
+    @property
+    def is_quick(self) -> bool:
+        """Whether a search takes some milliseconds: of a small file everything that it needs is kept."""
+        return self._rows.complete and len(self._texts) == self._rows.count <= _QUICK_ROWS
 
     def search(self, query: Query, go_on: Callable[[], bool]) -> Iterator[array[int]]:
         """Positions of the rows that fit, in file order: growing pieces of the answer, the last one whole.

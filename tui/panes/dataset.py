@@ -25,6 +25,7 @@ from tui.panes.dataset_files import FilePane
 from tui.panes.dataset_reading import Unreadable, View, first_rows
 from tui.panes.dataset_table import Column, columns_for, head_cells, row_cells
 from tui.plain import content
+from tui.widgets.block import SearchInput
 from tui.widgets.row_list import Cells, RowList, lay_out
 from tui.workbench import DataState
 
@@ -76,7 +77,7 @@ class DatasetPane(FilePane):
         """The search and the count, the heads of the columns, the list and the row."""
         with Horizontal(id="data-search"):
             yield Static("/", id="data-slash")
-            search = Input(placeholder=_("words   author:李白   title:春   length:28   column:text"), id="search")
+            search = SearchInput(placeholder=_("words   author:李白   title:春   length:28   column:text"), id="search")
             search.cursor_blink = False
             yield search
             yield Static(id="data-count")
@@ -163,9 +164,9 @@ class DatasetPane(FilePane):
 
     def _count(self, text: str) -> None:
         count = self.query_one("#data-count", Static)
-        before, now = count.content, content(text)
-        if now != before:
-            count.update(now, layout=len(now) != len(str(before)))
+        now = content(text)
+        if now != count.content:
+            count.update(now, layout=now.cell_length > count.content_size.width)
 
     def _show_heads(self, problem: str = "") -> None:
         head = self.query_one("#data-head", Static)

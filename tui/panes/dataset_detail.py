@@ -12,13 +12,13 @@ from textual.app import ComposeResult
 from textual.containers import VerticalScroll
 from textual.content import Content
 from textual.timer import Timer
-from textual.widgets import Static
 
 from core.data.row import BadRow, Row
 from core.errors import PoemError
 from core.i18n import _
 from tui.panes.dataset_poem import bad_row_content, example_content, poem_content, rest_content
 from tui.plain import content
+from tui.widgets.block import Block
 from tui.widgets.token_strip import TokenStrip
 from tui.workbench import ProfileState, Workbench
 
@@ -48,11 +48,11 @@ class RowDetail(VerticalScroll):
 
     def compose(self) -> ComposeResult:
         """The poem, the tokens, the example and what else the row holds."""
-        yield Static(id="poem")
-        yield Static(id="tokens-head")
+        yield Block(id="poem")
+        yield Block(id="tokens-head")
         yield TokenStrip(id="tokens")
-        yield Static(id="example")
-        yield Static(id="rest")
+        yield Block(id="example")
+        yield Block(id="rest")
 
     def on_mount(self) -> None:
         """Follow the profile, which makes the examples."""
@@ -68,8 +68,8 @@ class RowDetail(VerticalScroll):
             shown = poem_content(row)
         else:
             shown = content(nothing, "$text-muted") if row is None else bad_row_content(row)
-        self.query_one("#poem", Static).update(shown)
-        self.query_one("#rest", Static).update(rest_content(row) if isinstance(row, Row) else "")
+        self.query_one("#poem", Block).update(shown)
+        self.query_one("#rest", Block).update(rest_content(row) if isinstance(row, Row) else Content(""))
         self.scroll_home(animate=False)
         self._show_example()
         self._want_tokens()
@@ -99,7 +99,7 @@ class RowDetail(VerticalScroll):
             self._want_tokens()
 
     def _show_example(self) -> None:
-        self.query_one("#example", Static).update(self._example())
+        self.query_one("#example", Block).update(self._example())
 
     def _example(self) -> Content:
         profile = self._profile.profile
@@ -154,7 +154,7 @@ class RowDetail(VerticalScroll):
 
     def _tell(self, head: Content) -> None:
         """Say something about tokens that aren't there, or aren't yet."""
-        self.query_one("#tokens-head", Static).update(head)
+        self.query_one("#tokens-head", Block).update(head)
         self.query_one(TokenStrip).show((), 0)
 
 

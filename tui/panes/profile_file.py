@@ -76,13 +76,13 @@ class FiledPane(Pane):
     def _read(self, source: str) -> bool:
         """Open what can be read; else say why, and keep what is open."""
         from core.profile.document import preset_names, read_profile_text
+        from core.profile.files import refuse_pipe
 
         path = None if source in preset_names() else self._place_of(source)
         stamp = _stamp_of(path)
         try:
-            if path is not None and path.exists() and not (path.is_file() or path.is_dir()):
-                # A pipe would hold the screen until somebody writes to it.
-                raise PoemError(_("it is no ordinary file"), where=source)
+            if path is not None:
+                refuse_pipe(path)  # which would hold the screen until somebody writes to it
             text = read_profile_text(source)[1]
         except PoemError as error:
             self.tell(error)
