@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import codecs
 import gzip
+import json
 import os
 import threading
 from pathlib import Path
 
 import pytest
 
-from core.data import browse, row_index
+from core.data import array_rows, browse, row_index
 from core.data.browse import IndexedRows, ReadRows, Rows, export_rows, open_rows
 from core.data.row_index import RowIndex
 from core.data.rows import BadRow, Row, read_rows
@@ -63,7 +64,7 @@ def indexed(path: Path) -> IndexedRows:
 
 
 def whole(path: Path) -> ReadRows:
-    return ReadRows(str(path), read_rows(path, on_bad_row="skip"))
+    return ReadRows(str(path), path, None)
 
 
 def all_of(rows: Rows) -> list[Row | BadRow]:
@@ -325,3 +326,61 @@ def test_a_folder_is_not_overwritten(tmp_path: Path) -> None:
     (tmp_path / "out").mkdir()
     assert refused(rows, tmp_path / "out", overwrite=True).message.startswith("can't write the file: ")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["out", "x.jsonl"]
+
+
+def array_file(folder: Path, rows: list[object], end: str = "]") -> Path:
+    """A JSON array of rows."""
+    path = folder / "rows.json"
+    path.write_text("[" + ",\n".join(json.dumps(row, ensure_ascii=False) for row in rows) + end, encoding="utf-8")
+    return path
+
+
+POEM = {"instruction": "作詩", "input": "春眠不覺曉，處處聞啼鳥。", "output": "夜來風雨聲，花落知多少。"}
+
+
+def test_the_first_rows_of_a_large_array_are_there_before_it_is_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(array_rows, "EARLY_BYTES", 0)
+    monkeypatch.setattr(array_rows, "_HEAD_BYTES", 700)  # ends in the midst of a character of a row
+    path = array_file(tmp_path, [{**POEM, "title": f"{n}"} for n in range(8)] + [7, {**POEM, "author": "孟浩然"}])
+    rows = open_rows(str(path))
+    first = rows.count
+    assert 0 < first < 8 and not rows.complete and rows.columns == ("instruction", "input", "output", "title")
+    assert rows.row(0) == Row(0, POEM["instruction"], POEM["input"], POEM["output"], {"title": "0"})
+    rows.index(lambda: False)
+    assert rows.count == first
+    rows.index(lambda: True)
+    assert rows.complete and rows.columns == ("instruction", "input", "output", "title", "author")
+    numbers = [row.extra["title"] for row in all_of(rows)[:8] if isinstance(row, Row)]
+    assert (
+        rows.count == 10 and numbers == list("01234567") and rows.row(8) == BadRow(8, 9, "is a number, not an object")
+    )
+
+
+def test_an_array_that_ends_early_is_told_once_it_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(array_rows, "EARLY_BYTES", 0)
+    rows = open_rows(str(array_file(tmp_path, [POEM] * 300, end="")))
+    assert (rows.count, rows.complete) == (100, False)
+    with pytest.raises(PoemError, match="ends early"):
+        rows.index(lambda: True)
+
+
+@pytest.mark.parametrize(
+    "rows", [[{"text": "春"}] * 3 + [POEM], [7, *[POEM] * 3]], ids=["columns come later", "no object first"]
+)
+def test_an_array_whose_head_says_little_is_read(
+    tmp_path: Path, rows: list[object], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = array_file(tmp_path, rows)
+    monkeypatch.setattr(array_rows, "_HEAD_ROWS", 1)
+    monkeypatch.setattr(array_rows, "EARLY_BYTES", 0)
+    opened = open_rows(str(path))
+    opened.index(lambda: True)
+    assert opened.complete and opened.count == 4
+
+
+def test_rows_of_an_array_can_be_exported_before_it_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(array_rows, "EARLY_BYTES", 0)
+    rows = open_rows(str(array_file(tmp_path, [POEM] * 300)))
+    assert list(rows.written([1])) == [json.dumps(POEM, ensure_ascii=False)]

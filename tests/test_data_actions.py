@@ -277,6 +277,53 @@ def test_a_large_file_is_looked_at_while_it_is_indexed(tmp_path: Path, monkeypat
     asyncio.run(run())
 
 
+def test_an_array_is_shown_while_it_is_read_and_what_is_wrong_with_it_told_then(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from core.data import array_rows
+
+    may_go_on = threading.Event()
+    read = array_rows.ReadRows._read
+
+    def slowly(self: array_rows.ReadRows) -> None:
+        assert may_go_on.wait(60)
+        read(self)
+
+    monkeypatch.setattr(array_rows, "EARLY_BYTES", 0)
+    monkeypatch.setattr(array_rows.ReadRows, "_read", slowly)
+    whole, cut = tmp_path / "whole.json", tmp_path / "cut.json"
+    whole.write_text(json.dumps(poem_rows() * 500), encoding="utf-8")
+    cut.write_text(json.dumps(poem_rows() * 500)[:-3], encoding="utf-8")
+
+    async def run() -> None:
+        app = PaneApp(str(whole))
+        async with app.run_test(size=(80, 24)) as pilot:
+            app.pane.focus_pane()
+            await until_shown(pilot, app, "100 rows so far")
+            await pilot.press("down", "down")
+            may_go_on.set()
+            await until(pilot, lambda: app.data_state.complete)
+            await until(pilot, lambda: "2,000 rows" in app.flat)
+            lines = app.text.splitlines()
+            head = next(line for line in lines if "author" in line and "author:" not in line)
+            row = next(line for line in lines if "李白" in line and "author:" not in line)
+            assert app.rows.cursor == 2 and head.index("author") == row.index("李白")
+            may_go_on.clear()
+            app.pane.open_file(str(cut))
+            await until_shown(pilot, app, "100 rows so far")
+            may_go_on.set()
+            await until(pilot, lambda: "the JSON ends early" in app.flat)
+            assert app.pane.file is None and "so far" not in app.flat
+
+    asyncio.run(run())
+
+
+async def until_shown(pilot: Pilot[None], app: PaneApp, text: str) -> None:
+    """Let the app work until a text is on the screen, while its threads wait."""
+    while text not in app.flat:
+        await pilot.pause(0.01)
+
+
 def test_rows_that_are_found_later_leave_the_cursor_where_it_is(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -1,6 +1,7 @@
 """Rows of a data file for whoever looks at them: there at once, however large the file, and the bad ones among them.
 
-Most files are read whole. A large JSONL is indexed instead, and its rows are read when they are looked at.
+Most files are read whole, a large JSON array after its first rows are there. A large JSONL is indexed instead, and its
+rows are read when they are looked at.
 It knows no screen. Numbers are those of `core.data.rows`.
 """
 
@@ -13,12 +14,13 @@ from functools import lru_cache, partial
 from pathlib import Path
 from typing import Protocol
 
+from core.data.array_rows import ReadRows
 from core.data.columns import choose_columns
 from core.data.json_records import decode_line
 from core.data.records import Flaw
 from core.data.row_index import RowIndex
-from core.data.rows import BadRow, Row, RowFile, make_row, names_in, read_rows, resolve_data_path, texts_in
-from core.data.written import file_changed, written_rows
+from core.data.rows import BadRow, Row, make_row, names_in, resolve_data_path, texts_in
+from core.data.written import file_changed
 from core.errors import PoemError
 from core.i18n import _
 
@@ -56,7 +58,11 @@ class Rows(Protocol):
         """The row as it is written in the file, at little cost; None where the rows themselves are at hand."""
 
     def index(self, go_on: Callable[[], bool]) -> None:
-        """Find the rest, for as long as `go_on` says so; it is called between pieces of some milliseconds."""
+        """Find the rest, for as long as `go_on` says so; it is called between pieces of some milliseconds.
+
+        Raises:
+            PoemError: the rest can't be read.
+        """
 
     def written(self, positions: Sequence[int]) -> Iterator[str]:
         """Rows as JSON, each in one line and as it is written in the file; bad rows are left out.
@@ -74,14 +80,14 @@ def open_rows(path: str, columns: Mapping[str, str] | None = None) -> Rows:
         columns: field → column; None or empty for the rules of `choose_columns`.
 
     Raises:
-        PoemError: it can't be read, no rule fits its columns, or none of its rows can be used. Of an indexed file only
-            the first rows are looked at for that.
+        PoemError: it can't be read, no rule fits its columns, or none of its rows can be used. Of a large file only the
+            first rows are looked at for that.
     """
     real = resolve_data_path(path)
     index = _index_of(real)
     if index is not None:
         return IndexedRows(path, real, index, columns)
-    return ReadRows(path, read_rows(path, columns=columns, on_bad_row="skip"))
+    return ReadRows(path, real, columns)
 
 
 def _index_of(path: Path) -> RowIndex | None:
@@ -101,39 +107,6 @@ def _index_of(path: Path) -> RowIndex | None:
     if not is_jsonl and isinstance(second, bytes):  # a bad row, or the first line of one object over several
         is_jsonl = second.lstrip().startswith(b"{")
     return index if is_jsonl else None
-
-
-class ReadRows:
-    """Rows of a file that was read whole."""
-
-    complete = True
-
-    def __init__(self, path: str, file: RowFile) -> None:
-        """The rows, the bad ones in their places."""
-        self.path, self.columns, self.mapping, self.rule = path, file.columns, file.mapping, file.rule
-        self._real, self._sha256 = file.path, file.sha256
-        self._rows: list[Row | BadRow] = [*file.rows, *file.bad_rows]
-        self._rows.sort(key=lambda row: row.number)
-
-    @property
-    def count(self) -> int:
-        """All of them."""
-        return len(self._rows)
-
-    def row(self, position: int) -> Row | BadRow:
-        """The row at a position."""
-        return self._rows[position]
-
-    def line(self, position: int) -> None:
-        """The rows are at hand."""
-
-    def index(self, go_on: Callable[[], bool]) -> None:
-        """Nothing is left to find."""
-
-    def written(self, positions: Sequence[int]) -> Iterator[str]:
-        """Rows as they are written in the file, which is read again."""
-        good = (position for position in positions if isinstance(self._rows[position], Row))
-        return written_rows(self._real, self._sha256, good)
 
 
 class IndexedRows:

@@ -56,8 +56,13 @@ _STRICT = _decoder(strict=True)
 _LENIENT = _decoder(strict=False)
 
 
-def _decode_at(text: str, at: int) -> tuple[object, int]:
-    """The JSON value at an offset, and the offset after it."""
+def decode_at(text: str, at: int) -> tuple[object, int]:
+    """The JSON value at an offset, and the offset after it.
+
+    Raises:
+        json.JSONDecodeError: there is none.
+        RecursionError: it is nested too deeply.
+    """
     try:
         return _STRICT.raw_decode(text, at)
     except json.JSONDecodeError as error:
@@ -89,7 +94,7 @@ def read_array(text: str, start: int, path: Path) -> Records:
         raise PoemError(_("the file holds an empty list: no rows"), where=str(path))
     try:
         while True:
-            value, end = _decode_at(text, at)
+            value, end = decode_at(text, at)
             values.append(value)
             offsets.append(at)
             at = skip_space(text, end)
@@ -142,7 +147,7 @@ def _read_lines(text: str) -> Records:
 def decode_line(line: str, *, last: bool) -> object:
     """The value that one line of JSONL holds, or a `Flaw`; `last` where the file ends with it."""
     try:
-        value, end = _decode_at(line, skip_space(line, 0))
+        value, end = decode_at(line, skip_space(line, 0))
         end = skip_space(line, end)
         if end < len(line):
             raise json.JSONDecodeError("Extra data", line, end)
@@ -186,7 +191,7 @@ def _json_error(error: json.JSONDecodeError, path: Path, *, row: int | None) -> 
 def _document_error(text: str, start: int, path: Path) -> PoemError:
     """Why a JSON document that starts with `{` and has several lines can't serve as rows."""
     try:
-        value, end = _decode_at(text, start)
+        value, end = decode_at(text, start)
         end = skip_space(text, end)
     except json.JSONDecodeError as error:
         return _json_error(error, path, row=None)

@@ -112,9 +112,6 @@ class Finder:
         self._rows = rows
         self._texts: list[str] = []
         self._lengths = array("l")
-        # A column of the file goes before a field of that name, which then has another column.
-        self._fields = {field: field for field in _FIELDS if field not in rows.columns}
-        self._fields |= {column: field for field, column in rows.mapping.items()}
 
     @property
     def is_quick(self) -> bool:
@@ -192,8 +189,15 @@ class Finder:
         )
 
     def _value(self, row: Row, column: str) -> str:
-        field = self._fields.get(column)
+        field = self._field_of(column)
         return str(getattr(row, field)) if field else row.extra.get(column, "")
+
+    def _field_of(self, column: str) -> str | None:
+        """The field of a row that a column is; a column of the file goes before a field of that name."""
+        for field, mapped in self._rows.mapping.items():
+            if mapped == column:
+                return field
+        return column if column in _FIELDS and column not in self._rows.columns else None
 
     def sort(self, positions: Sequence[int], by: str, *, backwards: bool = False) -> array[int]:
         """Positions in another order; rows that are equal in it stay in file order.

@@ -119,7 +119,7 @@ class DatasetPane(FilePane):
         self.workbench.data_state = DataState(self.path, rows.count, rows.complete)
         if self.view.is_whole and self.wanted.is_whole:
             self.order = range(rows.count)
-            self.query_one(RowList).grow(rows.count)
+            self.query_one(RowList).grow(rows.count, remake=self._show_heads())
             if self._row_wanted is not None and self._row_wanted < rows.count:
                 self._go_to_wanted()
         elif rows.complete:
@@ -168,14 +168,17 @@ class DatasetPane(FilePane):
         if now != count.content:
             count.update(now, layout=now.cell_length > count.content_size.width)
 
-    def _show_heads(self, problem: str = "") -> None:
+    def _show_heads(self, problem: str = "") -> bool:
+        """Show the heads of the columns, or what is wrong with the query; whether that changed anything."""
         head = self.query_one("#data-head", Static)
         head.set_class(bool(problem), "-problem")
         sort = "" if self.view.sort == "number" and not self.view.descending else self.view.sort
         cells = head_cells(self._table_columns(), sort, descending=self.view.descending)
         shown = content(" ".join(problem.split()) if problem else lay_out(cells))
-        if shown != head.content:
+        changed = shown != head.content
+        if changed:
             head.update(shown, layout=False)
+        return changed
 
     def on_resize(self, event: Resize) -> None:
         """Other columns may have room now."""

@@ -158,12 +158,12 @@ class ReadingPane(Pane):
         worker = get_current_worker()
         try:
             rows = open_rows(path, columns)
+            file = OpenFile(rows, Finder(rows), Lock())
+            self.post_message(self.Opened(serial, file))
+            self._index(serial, rows, lambda: not worker.is_cancelled)
         except PoemError as error:
             self.post_message(self.Opened(serial, Unreadable(error, _examples(path, columns))))
             return
-        file = OpenFile(rows, Finder(rows), Lock())
-        self.post_message(self.Opened(serial, file))
-        self._index(serial, rows, lambda: not worker.is_cancelled)
         if rows.count <= SORTABLE_ROWS:  # so that the first key of a search is as quick as the second
             with file.lock:
                 for _piece in file.finder.search(Query(), lambda: not worker.is_cancelled):
@@ -190,6 +190,7 @@ class ReadingPane(Pane):
         if event.serial != self._opening:
             return
         if isinstance(event.result, Unreadable):
+            self.file, self.order = None, ()  # its first rows may have been shown
             self.file_failed(event.result)
             return
         self.file = event.result

@@ -21,7 +21,7 @@ class Block(Static):
             if content.is_same(self.content):
                 return
             width, height = self.content_size
-            layout = layout and not (width and content.get_height(self.styles, width) == height)
+            layout = layout and not (width and content.get_height(self.styles.get_rules(), width) == height)
         super().update(content, layout=layout)
 
 

@@ -77,9 +77,11 @@ class RowList(ScrollView, can_focus=True):
         self._resize_to(count)
         self.move_to(cursor)
 
-    def grow(self, count: int) -> None:
-        """Further lines have come at the end; those that were there stay as they are."""
+    def grow(self, count: int, *, remake: bool = False) -> None:
+        """Further lines have come at the end; those that were there stay as they are, or are laid out anew."""
         was_empty, self._count = not self._count, count
+        if remake:
+            self._strips.clear()
         self._resize_to(count)
         self._paint_changes()
         if was_empty and count:
