@@ -115,6 +115,8 @@ class Written:
     """The adapter first, where there is one."""
     done: bool
     """Whether all have ended."""
+    adapter: str = ""
+    """The folder of the adapter that writes, relative to the run's, links followed; empty: the base alone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,6 +141,9 @@ class CompletionRequest:
     """What the model is asked to do; None: as in training."""
     convert: bool
     """Whether Simplified characters and ASCII punctuation are converted first."""
+    adapter: str = ""
+    """Which adapter of the run, by its folder relative to the run's: `adapter`, `adapter/best` or
+    `checkpoints/step-000200/adapter`; empty: the final one, else that of the newest checkpoint."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,7 +191,7 @@ def written_from(fields: Mapping[str, Any]) -> Written:
         Side(side["name"], tuple(Candidate(**candidate) for candidate in side["candidates"]), side["tokens_per_s"])
         for side in fields["sides"]
     )
-    return Written(fields["prompt_tokens"], sides, fields["done"])
+    return Written(fields["prompt_tokens"], sides, fields["done"], fields["adapter"])
 
 
 def encoded_from(fields: Mapping[str, Any]) -> EncodedRow:

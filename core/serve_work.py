@@ -32,13 +32,14 @@ from core.generation.source import adapter_of
 from core.i18n import _
 from core.model.device import choose_device, choose_precision
 from core.model.load import Base, load_base, load_tokenizer, make_empty, read_embeddings
-from core.model.lora import count_lora, load_adapter
+from core.model.lora import CONFIG_FILE, WEIGHTS_FILE, count_lora, load_adapter
 from core.plain import plain
 from core.profile.document import check_text, load_profile, problems_error
 from core.profile.schema import Profile
 from core.runs import queue
+from core.runs.checkpoints import checkpoints
 from core.runs.directory import RunDirectory, check_run
-from core.runs.storage import free_bytes
+from core.runs.storage import check_private, free_bytes
 from core.serve_protocol import CompletionRequest, EncodedRow, Plan, Written, fields_of
 from core.serve_writing import Writing
 from core.training.loop import count_steps
@@ -230,6 +231,7 @@ class Warm:
         model = None if adapter is None else self._adapted(base, adapter)
         check()
         self.tell_state("busy", _("writing"))
+        folder = "" if run is None or adapter is None else str(adapter.relative_to(run.path))
         names = ["base"] if adapter is None else ["adapter", "base"] if wanted.with_base else ["adapter"]
         seeds = range(wanted.seed, wanted.seed + wanted.count)
         sides = [
@@ -261,9 +263,9 @@ class Warm:
                 for at_work in sides:
                     at_work.go_on()
                 if time.monotonic() - sent_s >= 1 / _SNAPSHOTS_PER_S:
-                    yield fields_of(Written(len(prompt_ids), tuple(side.side() for side in sides), False))
+                    yield fields_of(Written(len(prompt_ids), tuple(side.side() for side in sides), False, folder))
                     sent_s = time.monotonic()
-            yield fields_of(Written(len(prompt_ids), tuple(side.side() for side in sides), True))
+            yield fields_of(Written(len(prompt_ids), tuple(side.side() for side in sides), True, folder))
         finally:
             hook.remove()
             for side in sides:
@@ -334,7 +336,32 @@ def _writer_of(wanted: CompletionRequest) -> tuple[Profile, RunDirectory | None,
         return own, None, None
     run = check_run(RunDirectory(Path(wanted.run)))
     profile = load_profile(str(run.profile_path))
-    return replace(profile, generation=own.generation) if own else profile, run, adapter_of(run)
+    return replace(profile, generation=own.generation) if own else profile, run, _adapter_of(run, wanted.adapter)
+
+
+def _adapter_of(run: RunDirectory, named: str) -> Path:
+    """The folder of the adapter that is named, if it is one that the run keeps; no name leads out of the run.
+
+    Raises:
+        PoemError: it isn't kept, or something in it is a link.
+    """
+    named = named or str(adapter_of(run).relative_to(run.path))
+    if named == str(run.best_path.relative_to(run.path)):
+        with contextlib.suppress(OSError):  # there is none, or it is no link: then it isn't kept
+            named = os.path.normpath(run.adapter_path.relative_to(run.path) / os.readlink(run.best_path))
+    kept = (run.adapter_path, *(checkpoint.path / "adapter" for checkpoint in checkpoints(run)))
+    folder = next((path for path in kept if str(path.relative_to(run.path)) == named), None)
+    if folder is None or not (folder / CONFIG_FILE).is_file():
+        raise PoemError(
+            _("the run {run} doesn't keep the adapter {adapter}").format(run=plain(run.id), adapter=plain(named[:80])),
+            hint=_("It may have been removed meanwhile. Choose another one."),
+            where=str(run.path),
+        )
+    check_private(folder)
+    for name in (CONFIG_FILE, WEIGHTS_FILE):
+        if (folder / name).is_symlink():
+            raise PoemError(_("This is a symbolic link, and links are not followed here."), where=str(folder / name))
+    return folder
 
 
 def _profile_of(text: str) -> Profile:

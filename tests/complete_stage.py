@@ -7,25 +7,20 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
-from textual.app import ComposeResult
-from textual.containers import Container
 from textual.pilot import Pilot
-from textual.widgets import Footer, Static
+from textual.widgets import Static
 
-import tui
 from core.client import Candidate, CompletionRequest, Side, Superseded, Written
 from core.profile.document import check_text, dump_profile
 from core.runs.directory import RunDirectory, create_run
 from core.runs.event_log import EventLog
 from core.runs.events import RunFinished, RunStarted
-from tui.app import PANES, PoemApp
+from tests.pilot import OnePane, running, until
 from tui.pane import Pane
 from tui.panes.completion import CompletionPane
 from tui.panes.completion_sheet import PoemSheet
-from tui.settings import Settings
-from tui.start import Start
 from tui.workbench import ProfileState
 
 REST = "欲窮千里目，更上一層樓。"
@@ -102,26 +97,16 @@ class FakeProfilePane(Pane):
             self.workbench.profile_state = replace(state, text=dump_profile(profile), profile=profile, unsaved=True)
 
 
-class Stage(PoemApp):
+class Stage(OnePane):
     """The app with the Complete pane and no other."""
 
-    CSS_PATH: ClassVar = [Path(tui.__file__).parent / "css" / f"{name}.tcss" for name in ("app", *PANES)]
-
     def __init__(self, runs_dir: Path, *, keys: Mapping[str, str] | None = None) -> None:
-        settings = Settings(runs_dir / "config.toml", keys=keys or {})
-        super().__init__(Start(pane="complete"), runs_dir=runs_dir, settings=settings)
+        super().__init__("complete", runs_dir, keys)
         self.fake = FakeModel()
         self._model = self.fake  # type: ignore[assignment]
 
-    def compose(self) -> ComposeResult:
-        yield Container(FakeProfilePane(id="profile"), CompletionPane(id="complete"), id="panes")
-        yield Static(id="too-small")
-        yield Footer(show_command_palette=True, compact=True)
-
-    async def _mount_panes(self) -> None:
-        self._restore()
-        self.arrange()
-        self._look()
+    def panes(self) -> tuple[Pane, ...]:
+        return FakeProfilePane(id="profile"), CompletionPane(id="complete")
 
     @property
     def complete_pane(self) -> CompletionPane:
@@ -136,19 +121,9 @@ class Stage(PoemApp):
         assert profile is not None, problems
         self.profile_state = ProfileState("tang", text=dump_profile(profile), profile=profile)
 
-    @property
-    def screen_text(self) -> str:
-        strips = self.screen._compositor.render_strips()
-        return "\n".join("".join(segment.text for segment in strip).rstrip() for strip in strips)
-
     def said(self, name: str) -> str:
         """What one of the pane's lines says."""
         return str(self.query_one(f"#complete-{name}", Static).render())
-
-    @property
-    def told(self) -> list[str]:
-        """The notes that were shown."""
-        return [note.message for note in self._notifications]
 
 
 def make_finished_run(runs_dir: Path, name: str) -> RunDirectory:
@@ -161,16 +136,7 @@ def make_finished_run(runs_dir: Path, name: str) -> RunDirectory:
 
 async def settle(pilot: Pilot[None]) -> None:
     """Until everything that was posted is handled; a completion that is at work goes on."""
-    for _turn in range(3):
-        await pilot.pause()
-
-
-async def until(pilot: Pilot[None], holds: Callable[[], bool]) -> None:
-    for _turn in range(500):
-        if holds():
-            return
-        await pilot.pause(0.02)
-    raise AssertionError("it never held")
+    await pilot.pause()
 
 
 def play(
@@ -179,10 +145,11 @@ def play(
     """Run the app with a profile, the pane in front and its field focused, and take the steps."""
 
     async def run() -> None:
-        async with app.run_test(size=size, notifications=True) as pilot:
+        async with running(app, size) as pilot:
             app.set_profile(*overrides)
             await until(pilot, lambda: app.focused is not None and app.focused.id == "complete-text")
             await until(pilot, lambda: not app._looking)
+            await settle(pilot)
             await steps(pilot)
 
     asyncio.run(run())

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
@@ -12,10 +11,10 @@ from textual.app import ComposeResult
 from textual.pilot import Pilot
 from textual.screen import Screen
 from textual.widgets import Footer, Input, OptionList, Static
-from textual.worker import WorkerCancelled
 
 import tui
 from core.runs.view import RunView
+from tests.pilot import running, settle, text_of
 from tui.keys import WorkScreen
 from tui.panes.profile import ProfilePane
 from tui.panes.profile_editor import ProfileEditor
@@ -72,7 +71,7 @@ class PaneApp(Workbench):
     @property
     def text(self) -> str:
         """What is on the screen."""
-        return "\n".join(lines_of(self))
+        return text_of(self)
 
     @property
     def options(self) -> list[str]:
@@ -93,7 +92,7 @@ def drive(source: str | Path, steps: Steps, size: tuple[int, int] = (80, 24)) ->
 
     async def run() -> None:
         app = PaneApp()
-        async with app.run_test(size=size) as pilot:
+        async with running(app, size) as pilot:
             app.pane.focus_pane()
             if source:
                 app.pane.open_profile(str(source))
@@ -101,24 +100,6 @@ def drive(source: str | Path, steps: Steps, size: tuple[int, int] = (80, 24)) ->
             await steps(app, pilot)
 
     asyncio.run(run())
-
-
-async def settle(pilot: Pilot[None]) -> None:
-    """Let threads and messages come to an end."""
-    for _turn in range(2):
-        with contextlib.suppress(WorkerCancelled):  # a text was replaced while it was being checked
-            await pilot.app.workers.wait_for_complete()
-        await pilot.pause()
-
-
-async def until(pilot: Pilot[None], holds: Callable[[], bool]) -> None:
-    """Let the app work until something holds; a busy machine needs more turns than an idle one."""
-    for _turn in range(500):
-        if holds():
-            return
-        await settle(pilot)
-        await pilot.pause(0.02)
-    raise AssertionError("it never held")
 
 
 async def press(pilot: Pilot[None], *keys: str) -> None:
@@ -136,11 +117,6 @@ def put_cursor(app: PaneApp, words: str) -> None:
 def field(app: PaneApp) -> Input:
     """The field of the dialog in front."""
     return app.screen.query_one(Input)
-
-
-def lines_of(app: PaneApp) -> list[str]:
-    """What is on the screen, line by line."""
-    return ["".join(segment.text for segment in strip) for strip in app.screen._compositor.render_strips()]
 
 
 def with_run(app: PaneApp, folder: Path, text: str) -> None:

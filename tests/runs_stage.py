@@ -3,27 +3,22 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
-from textual.app import ComposeResult
-from textual.containers import Container
 from textual.pilot import Pilot
-from textual.widgets import Footer, Static
+from textual.widgets import Static
 
-import tui
 from core.profile.document import dump_profile, load_profile
 from core.runs.directory import RunDirectory
 from core.runs.event_log import EventLog
 from core.runs.events import CheckpointSaved, EvalDone, Event, RunFinished, RunStarted, StepDone
-from tui.app import PANES, PoemApp
+from tests.pilot import OnePane, Steps, running, settle
+from tests.pilot import until as pilot_until
 from tui.pane import Pane
 from tui.panes.runs import RunsPane
-from tui.settings import Settings
-from tui.start import Start
 from tui.widgets.row_list import RowList
-from tui.workbench import DataState
 
 TANG, SONG, LUNAR = (f"20261124-10150{number}-{name}" for number, name in enumerate(("tang", "song", "lunar")))
 
@@ -70,27 +65,15 @@ class Noting(Pane):
     use_run = open_profile = follow
 
 
-class Stage(PoemApp):
+class Stage(OnePane):
     """The app with the Runs pane and three that note."""
 
-    CSS_PATH: ClassVar = [Path(tui.__file__).parent / "css" / f"{name}.tcss" for name in ("app", *PANES)]
-
     def __init__(self, runs_dir: Path, *, keys: Mapping[str, str] | None = None) -> None:
-        settings = Settings(runs_dir / "config.toml", keys=keys or {})
-        super().__init__(Start(pane="runs"), runs_dir=runs_dir, settings=settings)
+        super().__init__("runs", runs_dir, keys)
         self.copied: list[str] = []
-        self.data_state = DataState("poems.json", rows=1, complete=True)  # the frame waits for rows
 
-    def compose(self) -> ComposeResult:
-        noting = (Noting(id=name) for name in ("profile", "train", "complete"))
-        yield Container(*noting, RunsPane(id="runs"), id="panes")
-        yield Static(id="too-small")
-        yield Footer(show_command_palette=True, compact=True)
-
-    async def _mount_panes(self) -> None:
-        self._restore()
-        self.arrange()
-        self._look()
+    def panes(self) -> tuple[Pane, ...]:
+        return *(Noting(id=name) for name in ("profile", "train", "complete")), RunsPane(id="runs")
 
     def copy_to_clipboard(self, text: str) -> None:
         self.copied.append(text)
@@ -114,39 +97,20 @@ class Stage(PoemApp):
         return [run.seen.id for run in self.runs_pane._listed]
 
     @property
-    def lines(self) -> list[str]:
-        strips = self.screen._compositor.render_strips()
-        return ["".join(segment.text for segment in strip).rstrip() for strip in strips]
-
-    @property
-    def text(self) -> str:
-        return "\n".join(self.lines)
-
-    @property
     def detail(self) -> str:
         return str(self.query_one("#run", Static).render())
-
-    @property
-    def told(self) -> list[str]:
-        return [note.message for note in self._notifications]
 
     def asked(self, pane: str) -> list[str]:
         return self.query_one(f"#{pane}", Noting).asked
 
 
-def play(app: Stage, steps: Callable[[Pilot[None]], Awaitable[None]], size: tuple[int, int] = (80, 24)) -> None:
+def play(app: Stage, steps: Steps, size: tuple[int, int] = (80, 24)) -> None:
     async def run() -> None:
-        async with app.run_test(size=size, notifications=True) as pilot:
+        async with running(app, size) as pilot:
             await look(pilot)
             await steps(pilot)
 
     asyncio.run(run())
-
-
-async def settle(pilot: Pilot[Any]) -> None:
-    for _turn in range(3):
-        await pilot.app.workers.wait_for_complete()
-        await pilot.pause()
 
 
 async def look(pilot: Pilot[Any]) -> None:
@@ -157,10 +121,5 @@ async def look(pilot: Pilot[Any]) -> None:
 
 
 async def until(pilot: Pilot[Any], holds: Callable[[], bool]) -> None:
-    """Let the app work until something holds; a busy machine needs more turns than an idle one."""
-    for _turn in range(500):
-        if holds():
-            return
-        await look(pilot)
-        await pilot.pause(0.02)  # the app looks at the disk by the clock
-    raise AssertionError("it never held")
+    """Look at the disk until something holds; the app does so by the clock."""
+    await pilot_until(pilot, holds, meanwhile=look)

@@ -9,12 +9,13 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable, Coroutine, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from core.cli import main
 from core.client import CompletionRequest, ModelClient, ModelGone, ModelState, Superseded, Written
 from core.data.rows import SAMPLE, Row, read_rows
 from core.errors import PoemError
@@ -22,6 +23,8 @@ from core.profile.document import dump_profile
 from core.training.worker import start
 from tests.tiny import Tiny, ignore, make_tiny
 
+Steps = Callable[[ModelClient], Coroutine[Any, Any, None]]
+Poemcore = Callable[..., dict[str, Any]]
 HOSTILE = "\x1b[31m\u202e\u2028[/] 夜"
 
 
@@ -41,7 +44,17 @@ def profile(tiny: Tiny) -> str:
     return dump_profile(tiny.profile("generation.max_new_tokens=40"))
 
 
-def talk(tmp_path: Path, steps: Callable[[ModelClient], Awaitable[None]]) -> list[ModelState]:
+@pytest.fixture(scope="module")
+def warm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[Steps], None]]:
+    """Has one client and its process do one thing after another; a start takes longer than most requests."""
+    with asyncio.Runner() as runner:
+        client = ModelClient(lambda state: None, runs_dir=tmp_path_factory.mktemp("runs"))
+        yield lambda steps: runner.run(steps(client))
+        runner.run(client.close())
+        assert asyncio.all_tasks(runner.get_loop()) == set()  # no test has left anything behind
+
+
+def talk(tmp_path: Path, steps: Steps) -> list[ModelState]:
     """Have a client do something; the states that it went through."""
     states: list[ModelState] = []
 
@@ -78,13 +91,21 @@ async def last_of(client: ModelClient, request: CompletionRequest) -> Written:
     return found[-1]
 
 
-def poemcore(*arguments: str) -> dict[str, Any]:
-    done = subprocess.run([sys.executable, "-m", "core", *arguments, "--json"], capture_output=True, check=True)
-    document: dict[str, Any] = json.loads(done.stdout)
-    return document
+@pytest.fixture
+def poemcore(capsys: pytest.CaptureFixture[str]) -> Poemcore:
+    """What the command line says, in JSON."""
+
+    def say(*arguments: str) -> dict[str, Any]:
+        assert main([*arguments, "--json"]) == 0
+        document: dict[str, Any] = json.loads(capsys.readouterr().out)
+        return document
+
+    return say
 
 
-def test_a_row_is_encoded_as_the_command_line_encodes_it(tiny: Tiny, tmp_path: Path, profile: str) -> None:
+def test_a_row_is_encoded_as_the_command_line_encodes_it(
+    tiny: Tiny, tmp_path: Path, profile: str, poemcore: Poemcore
+) -> None:
     async def steps(client: ModelClient) -> None:
         encoded = await client.encode(profile, str(tmp_path), read_rows(SAMPLE).rows[3], 0)
         assert list(encoded.ids) == expected["ids"]
@@ -102,26 +123,28 @@ def test_a_row_is_encoded_as_the_command_line_encodes_it(tiny: Tiny, tmp_path: P
     assert states[-1] == ModelState()
 
 
-def test_a_long_row_says_by_how_much(tiny: Tiny, tmp_path: Path) -> None:
+def test_a_long_row_says_by_how_much(tiny: Tiny, warm: Callable[[Steps], None]) -> None:
     async def steps(client: ModelClient) -> None:
         whole = await client.encode(dump_profile(tiny.profile()), "", read_rows(SAMPLE).rows[0], 0)
         short = dump_profile(tiny.profile(f"data.cutoff_len={len(whole.ids) - 3}"))
         assert (await client.encode(short, "", read_rows(SAMPLE).rows[0], 0)).over_cutoff == 3
 
-    talk(tmp_path, steps)
+    warm(steps)
 
 
-def test_hostile_text_comes_back_as_it_went(tmp_path: Path, profile: str) -> None:
+def test_hostile_text_comes_back_as_it_went(warm: Callable[[Steps], None], profile: str) -> None:
     async def steps(client: ModelClient) -> None:
         row = Row(0, HOSTILE, "夜", HOSTILE, {"title": HOSTILE})
         encoded = await client.encode(profile, "", row, 0)
         assert "\x1b[31m" in encoded.prompt
         assert "\u2028" in encoded.prompt
 
-    talk(tmp_path, steps)
+    warm(steps)
 
 
-def test_a_poem_is_completed_as_the_command_line_completes_it(tmp_path: Path, run_path: Path, profile: str) -> None:
+def test_a_poem_is_completed_as_the_command_line_completes_it(
+    warm: Callable[[Steps], None], run_path: Path, profile: str, poemcore: Poemcore
+) -> None:
     async def steps(client: ModelClient) -> None:
         written = await last_of(client, wish(profile, run=str(run_path), with_base=True))
         assert [side.name for side in written.sides] == ["adapter", "base"]
@@ -137,7 +160,7 @@ def test_a_poem_is_completed_as_the_command_line_completes_it(tmp_path: Path, ru
     common = ["complete", "白日依山盡，黃河入海流。", "--count", "2", "--seed", "7", "--max-new-tokens", "40"]
     common += ["--run", run_path.name, "--runs-dir", str(run_path.parent)]
     tuned, base = poemcore(*common), poemcore(*common, "--base-only")
-    talk(tmp_path, steps)
+    warm(steps)
 
 
 def test_another_adapter_leaves_the_base_loaded(tmp_path: Path, tiny: Tiny, run_path: Path, profile: str) -> None:
@@ -153,7 +176,7 @@ def test_another_adapter_leaves_the_base_loaded(tmp_path: Path, tiny: Tiny, run_
     assert [state.doing for state in states].count("loading the adapter") == 3
 
 
-def test_the_latest_request_is_answered(tmp_path: Path, profile: str) -> None:
+def test_the_latest_request_is_answered(warm: Callable[[Steps], None], profile: str) -> None:
     async def steps(client: ModelClient) -> None:
         rows = read_rows(SAMPLE).rows[:20]
         asked = [client.encode(profile, "", row, 0) for row in rows]
@@ -162,10 +185,10 @@ def test_the_latest_request_is_answered(tmp_path: Path, profile: str) -> None:
         alone = await client.encode(profile, "", rows[-1], 0)
         assert answers[-1] == alone
 
-    talk(tmp_path, steps)
+    warm(steps)
 
 
-def test_a_completion_ends_within_a_token_of_its_cancellation(tmp_path: Path, tiny: Tiny) -> None:
+def test_a_completion_ends_within_a_token_of_its_cancellation(warm: Callable[[Steps], None], tiny: Tiny) -> None:
     async def steps(client: ModelClient) -> None:
         seen = []
         with pytest.raises(Superseded):
@@ -183,10 +206,10 @@ def test_a_completion_ends_within_a_token_of_its_cancellation(tmp_path: Path, ti
 
     # Nothing ends it early: the model is random and would need an end token by chance.
     long = dump_profile(tiny.profile("generation.max_new_tokens=200", "generation.temperature=0"))
-    talk(tmp_path, steps)
+    warm(steps)
 
 
-def test_a_killed_process_is_told_and_replaced(tmp_path: Path, profile: str) -> None:
+def test_a_killed_process_is_told_and_replaced_and_a_stuck_one_closed_at_once(tmp_path: Path, profile: str) -> None:
     async def steps(client: ModelClient) -> None:
         row = read_rows(SAMPLE).rows[0]
         await client.encode(profile, "", row, 0)
@@ -199,13 +222,6 @@ def test_a_killed_process_is_told_and_replaced(tmp_path: Path, profile: str) -> 
         assert "was killed" in client.state.problem
         assert (await client.encode(profile, "", row, 0)).task == "row"
         assert client.state.problem == ""
-
-    talk(tmp_path, steps)
-
-
-def test_a_stuck_process_is_closed_at_once(tmp_path: Path, profile: str) -> None:
-    async def steps(client: ModelClient) -> None:
-        await client.encode(profile, "", read_rows(SAMPLE).rows[0], 0)
         os.kill(client.state.pid, signal.SIGSTOP)
         began_s = time.monotonic()
         await client.close()
@@ -228,24 +244,25 @@ def test_unloading_frees_everything_and_the_next_request_loads_again(tmp_path: P
     talk(tmp_path, steps)
 
 
-@pytest.mark.parametrize(
-    ("change", "said"),
-    [
-        (lambda text: text.replace("[train]", "[train]\nepoch = 3"), "train.epoch"),
-        (lambda text: text.replace('device = "cpu"', 'device = "cuda:77"'), "cuda"),
-        (lambda text: "[model]\nbase = 'nowhere'\n", "nowhere"),
-    ],
-)
-def test_what_a_person_can_mend_is_told(tmp_path: Path, profile: str, change: Callable[[str], str], said: str) -> None:
+def test_what_a_person_can_mend_is_told(tmp_path: Path, profile: str) -> None:
+    broken = {
+        "train.epoch": profile.replace("[train]", "[train]\nepoch = 3"),
+        "cuda": profile.replace('device = "cpu"', 'device = "cuda:77"'),
+        "nowhere": "[model]\nbase = 'nowhere'\n",
+    }
+
     async def steps(client: ModelClient) -> None:
-        with pytest.raises(PoemError, match=said):
-            await last_of(client, wish(change(profile)))
-        assert (await last_of(client, wish(profile, count=1))).done
+        for is_loaded in (False, True):
+            for said, text in broken.items():
+                assert bool(client.state.loaded) == is_loaded
+                with pytest.raises(PoemError, match=said):
+                    await last_of(client, wish(text))
+            assert (await last_of(client, wish(profile, count=1))).done
 
     talk(tmp_path, steps)
 
 
-def test_a_plan_says_what_the_run_will_be(tmp_path: Path, tiny: Tiny, run_path: Path) -> None:
+def test_a_plan_says_what_the_run_will_be(warm: Callable[[Steps], None], tiny: Tiny, run_path: Path) -> None:
     async def steps(client: ModelClient) -> None:
         plan = await client.plan(dump_profile(tiny.profile()), "")
         assert (plan.rows, plan.eval_rows, plan.dropped_rows) == (13, 5, 0)
@@ -259,7 +276,7 @@ def test_a_plan_says_what_the_run_will_be(tmp_path: Path, tiny: Tiny, run_path: 
 
     events = [json.loads(line) for line in (run_path / "events.jsonl").read_text(encoding="utf-8").splitlines()]
     started = next(event for event in events if "trainable_parameters" in event)
-    talk(tmp_path, steps)
+    warm(steps)
 
 
 def test_the_app_s_end_loads_no_model_library() -> None:

@@ -19,8 +19,8 @@ from tests.complete_stage import (
     make_finished_run,
     play,
     settle,
-    until,
 )
+from tests.pilot import until
 from tui.keys import keys_of
 from tui.panes.completion import CompletionPane
 from tui.panes.completion_field import EarlierList, FirstLines
@@ -89,7 +89,7 @@ def test_save_asks_for_the_file_once(tmp_path: Path, key: str, monkeypatch: pyte
         field = app.screen.query_one(Input)
         field.value = "nowhere/poems.jsonl"
         await pilot.press("enter")
-        assert "There is no folder nowhere." in app.screen_text
+        assert "There is no folder nowhere." in app.text
         field.value = "other.jsonl"
         await pilot.press("enter")
         await until(pilot, lambda: app.told[3:] == ["Saved to other.jsonl."])
@@ -106,15 +106,15 @@ def test_the_writer_is_chosen_among_runs_with_an_adapter(tmp_path: Path, key: st
             await pilot.press("escape")
         await pilot.press(key)
         await settle(pilot)
-        assert "the base alone: builtin:tang-tiny" in app.screen_text
-        assert "No run has an adapter yet." in app.screen_text
+        assert "the base alone: builtin:tang-tiny" in app.text
+        assert "No run has an adapter yet." in app.text
         await pilot.press("escape")
         run = make_finished_run(tmp_path, "tang")
         app._look()
         await until(pilot, lambda: len(app.runs) == 1)
         await pilot.press(key)
         await settle(pilot)
-        assert f"{run.id}    " in app.screen_text and "final" in app.screen_text
+        assert f"{run.id}    " in app.text and "final" in app.text
         await pilot.press("down", "enter")
         await settle(pilot)
         assert app.said("head") == "tang writes (final), the base beside it"
@@ -150,14 +150,14 @@ def test_the_base_beside_the_adapter_or_not(tmp_path: Path, keys: tuple[str, ...
 def test_a_new_seed_each_time_can_be_fixed_afterwards(tmp_path: Path, keys: tuple[str, ...]) -> None:
     async def steps(pilot: Pilot[None]) -> None:
         await pilot.press(*keys)
-        assert "seed new each time" in app.screen_text
+        assert "seed new each time" in app.text
         app.set_focus(app.query_one(FirstLines))
         await complete(pilot)
         app.query_one(FirstLines).value = ""
         await complete(pilot)
         first, second = (request.seed for request in app.fake.requests)
         assert first != second
-        assert f"seed {second}" in app.screen_text
+        assert f"seed {second}" in app.text
         await pilot.press("escape", "f")
         await settle(pilot)
         assert app.profile_state.profile is not None
@@ -197,9 +197,9 @@ def test_the_sampling_is_changed_in_the_profile(tmp_path: Path, size: tuple[int,
         await pilot.press("up", "enter")
         await settle(pilot)
         assert app.screen.query_one(Input).value == "1"
-        await pilot.press("0", "0", "0", "0", "enter")
+        await pilot.press("end", "0", "0", "0", "0", "enter")
         await settle(pilot)
-        assert "1 to 1,000" in app.screen_text
+        assert "1 to 1,000" in app.text
         await pilot.press("backspace", "backspace", "backspace", "enter")
         await settle(pilot)
         assert generation("count") == 10
@@ -245,13 +245,13 @@ def test_earlier_completions_are_shown_again(tmp_path: Path, size: tuple[int, in
         await pilot.press(*keys)
         await settle(pilot)
         assert app.focused is app.query_one(EarlierList)
-        assert "› 白日依山盡" in app.screen_text and "  春眠不覺曉，" in app.screen_text
+        assert "› 白日依山盡" in app.text and "  春眠不覺曉，" in app.text
         await pilot.press("escape")
         await settle(pilot)
         assert app.query_one(PoemSheet).display
         await pilot.press("l", "down", "enter")
         await settle(pilot)
-        assert "處處聞啼鳥。" in app.screen_text
+        assert "處處聞啼鳥。" in app.text
         assert app.focused is app.sheet
 
     app = Stage(tmp_path)
@@ -270,7 +270,7 @@ def test_poems_are_walked_through_by_keys(tmp_path: Path) -> None:
         assert seen == [1, 2, 3, 2, 1, 39, 39, 0, 0, 0]
         await pilot.press("end")
         await settle(pilot)
-        assert "base 40 · seed 81" in app.screen_text
+        assert "base 40 · seed 81" in app.text
         assert await pilot.click(PoemSheet, offset=(45, 3))
         assert app.sheet.cursor is not None and app.sheet.cursor < 39
         await pilot.press("slash")
@@ -286,7 +286,7 @@ def test_the_palette_has_the_actions(tmp_path: Path) -> None:
         await pilot.press("ctrl+p")
         await settle(pilot)
         app.screen.query_one(Input).value = "Complete: Copy"
-        await until(pilot, lambda: "Complete: Copy" in app.screen_text.split("\n", 5)[-1])
+        await until(pilot, lambda: "Complete: Copy" in app.text.split("\n", 5)[-1])
         await pilot.press("enter")
         await until(pilot, lambda: app.clipboard == f"{GIVEN}\n{REST}")
 

@@ -16,7 +16,8 @@ from core.runs.directory import create_run
 from core.runs.event_log import EventLog
 from core.runs.events import RunStarted
 from core.runs.lock import lock_run
-from tests.complete_stage import GIVEN, REST, Stage, complete, make_finished_run, play, settle, type_line, until
+from tests.complete_stage import GIVEN, REST, Stage, complete, make_finished_run, play, settle, type_line
+from tests.pilot import until
 from tui.panes.completion_field import FirstLines
 from tui.panes.completion_history import Entry, Poem, Recall, awaited, from_state, to_state
 from tui.panes.completion_layout import Layout, columns_for, verse, verse_text
@@ -33,25 +34,25 @@ def state_of(**known: object) -> ModelState:
 @pytest.mark.parametrize("size", SIZES)
 def test_a_line_is_completed_as_it_is_written(tmp_path: Path, size: tuple[int, int]) -> None:
     async def steps(pilot: Pilot[None]) -> None:
-        assert "Type the first line or couplet of a poem and press Enter." in app.screen_text
+        assert "Type the first line or couplet of a poem and press Enter." in app.text
         await type_line(pilot, GIVEN)
         await pilot.press("enter")
         await until(pilot, lambda: bool(app.fake.requests))
         request = app.fake.requests[0]
         assert (request.text, request.run, request.with_base, request.count, request.seed) == (GIVEN, "", False, 1, 42)
         assert (request.profile, request.instruction) == (app.profile_state.text, None)
-        assert "waits for its first token …" in app.screen_text
+        assert "waits for its first token …" in app.text
         app.fake.say("欲窮")
-        await until(pilot, lambda: "2 characters …" in app.screen_text)
+        await until(pilot, lambda: "2 characters …" in app.text)
         assert app.said("status").startswith("writing, esc stops · no model")
         app.fake.say(done=True)
-        await until(pilot, lambda: "12 tokens, ended by itself" in app.screen_text)
+        await until(pilot, lambda: "12 tokens, ended by itself" in app.text)
         await settle(pilot)
-        lines = [line.strip(" ▌").partition("│")[0].rstrip() for line in app.screen_text.split("\n")]
+        lines = [line.strip(" ▌").partition("│")[0].rstrip() for line in app.text.split("\n")]
         assert lines.index(REST) == lines.index(GIVEN, 3) + 1 == lines.index("base 1 · seed 42") + 2
         assert app.said("status").startswith("12 tokens, 80/s · ")
         assert app.focused is app.query_one(FirstLines)
-        assert {cell_len(line) <= size[0] for line in app.screen_text.split("\n")} == {True}
+        assert {cell_len(line) <= size[0] for line in app.text.split("\n")} == {True}
 
     app = Stage(tmp_path)
     play(app, steps, size)
@@ -68,9 +69,9 @@ def test_base_and_adapter_stand_beside_each_other_with_the_same_seeds(tmp_path: 
         await complete(pilot, stop="length")
         request = app.fake.requests[0]
         assert (request.run, request.with_base, request.count) == (str(run.path), True, 2)
-        heads = [line for line in app.screen_text.split("\n") if "seed 43" in line]
+        heads = [line for line in app.text.split("\n") if "seed 43" in line]
         assert len(heads) == 1 and "base 2 · seed 43" in heads[0] and "adapter 2 · seed 43" in heads[0]
-        assert app.screen_text.count("cut off by max_new_tokens: 12") == 4
+        assert app.text.count("cut off by max_new_tokens: 12") == 4
         assert app.said("status").startswith("48 tokens, base 80/s, adapter 90/s · ")
         assert app.sheet.poem is not None and app.sheet.poem.side == "adapter"
 
@@ -84,11 +85,11 @@ def test_escape_stops_at_once_and_leaves_the_field_only_then(tmp_path: Path) -> 
         await pilot.press("enter")
         await until(pilot, lambda: bool(app.fake.requests))
         app.fake.say("欲窮")
-        await until(pilot, lambda: "欲窮" in app.screen_text)
+        await until(pilot, lambda: "欲窮" in app.text)
         await pilot.press("escape")
         await until(pilot, lambda: app.fake.closed == 1)
         await settle(pilot)
-        assert "stopped after 2 characters" in app.screen_text
+        assert "stopped after 2 characters" in app.text
         assert app.focused is app.query_one(FirstLines)
         await pilot.press("escape")
         assert app.focused is app.complete_pane
@@ -105,7 +106,7 @@ def test_a_new_line_takes_the_place_of_the_one_being_written(tmp_path: Path) -> 
         await pilot.press("enter")
         await until(pilot, lambda: len(app.fake.requests) == 1)
         app.fake.say("處處")
-        await until(pilot, lambda: "處處" in app.screen_text)
+        await until(pilot, lambda: "處處" in app.text)
         app.query_one(FirstLines).value = ""
         await complete(pilot)
         assert app.fake.closed == 2
@@ -152,11 +153,11 @@ def test_trouble_is_told_in_place_and_the_next_completion_works(tmp_path: Path) 
             await settle(pilot)
             assert words in app.said("problem")
             assert str(error).partition("\x1b")[0] in app.said("problem")
-        assert "\x1b" not in app.screen_text
+        assert "\x1b" not in app.text
         app.query_one(FirstLines).value = ""
         await complete(pilot)
         assert app.said("problem") == ""
-        assert REST in app.screen_text
+        assert REST in app.text
 
     app = Stage(tmp_path)
     play(app, steps)
@@ -170,7 +171,7 @@ def test_what_cannot_be_asked_is_refused_in_words(tmp_path: Path) -> None:
         await type_line(pilot, GIVEN)
         await pilot.press("enter")
         await settle(pilot)
-        assert "has problems" in app.said("problem") and "has problems" in app.screen_text
+        assert "has problems" in app.said("problem") and "has problems" in app.text
         app.complete_pane.use_run("20260101-000000-none")
         await pilot.press("enter")
         await until(pilot, lambda: "There are no runs here." in app.said("problem"))
@@ -214,8 +215,8 @@ def test_the_model_process_is_told_in_words(tmp_path: Path) -> None:
 def test_hostile_output_is_harmless(tmp_path: Path, size: tuple[int, int]) -> None:
     async def steps(pilot: Pilot[None]) -> None:
         await complete(pilot, rest=HOSTILE + "長" * 100_000)
-        assert "␛[2J[/][@click=app.quit]夜雨\\u{202E}寄北␇。" in app.screen_text.replace("\n", "")
-        assert not {"\x1b", "\u202e", "\x07"} & set(app.screen_text)
+        assert "␛[2J[/][@click=app.quit]夜雨\\u{202E}寄北␇。" in app.text.replace("\n", "")
+        assert not {"\x1b", "\u202e", "\x07"} & set(app.text)
         assert app.sheet.virtual_size.height < 400
         await pilot.press("p", "end", "c")
         app.set_focus(app.sheet)
@@ -242,7 +243,7 @@ def test_simplified_text_is_converted_in_the_open(tmp_path: Path) -> None:
         await pilot.press("ctrl+t", "enter")
         await until(pilot, lambda: len(app.fake.requests) == 2)
         assert [request.text for request in app.fake.requests] == ["白日依山尽，", "白日依山盡，"]
-        assert "白日依山盡，" in app.screen_text
+        assert "白日依山盡，" in app.text
 
     app = Stage(tmp_path)
     play(app, steps)
@@ -277,7 +278,7 @@ def test_a_state_is_taken_up_again_whatever_it_holds(tmp_path: Path) -> None:
         await settle(pilot)
         assert (pane.wish.run, pane.wish.with_base, pane.wish.new_seed) == (run.id, False, True)
         assert app.query_one(FirstLines).value == GIVEN
-        assert REST in app.screen_text
+        assert REST in app.text
         assert dict(pane.state()) == kept
 
     app = Stage(tmp_path)
@@ -293,8 +294,8 @@ def test_the_pane_speaks_chinese_within_its_width(tmp_path: Path, lang: str) -> 
         await settle(pilot)
         await pilot.press("ctrl+g")
         await complete(pilot)
-        assert {cell_len(line) <= 80 for line in app.screen_text.split("\n")} == {True}
-        assert REST in app.screen_text
+        assert {cell_len(line) <= 80 for line in app.text.split("\n")} == {True}
+        assert REST in app.text
 
     i18n.use(lang)
     app = Stage(tmp_path)

@@ -14,7 +14,8 @@ from textual.pilot import Pilot
 from core.client import ModelClient
 from core.profile.document import dump_profile
 from core.runs.directory import RunDirectory
-from tests.complete_stage import GIVEN, Stage, make_finished_run, play, type_line, until
+from tests.complete_stage import GIVEN, Stage, make_finished_run, play, type_line
+from tests.pilot import until
 from tests.tiny import make_tiny
 from tui.panes.completion_history import Poem
 
@@ -55,7 +56,7 @@ def test_a_real_model_writes_stops_dies_and_writes_again(run: RunDirectory) -> N
             ("base", 43, 5, "length"),
             ("adapter", 43, 5, "length"),
         ]
-        assert len({poem.text for poem in first}) > 1 and "cut off by max_new_tokens: 5" in app.screen_text
+        assert len({poem.text for poem in first}) > 1 and "cut off by max_new_tokens: 5" in app.text
         assert "ready: " in app.said("status")
         for setting in ("generation.max_new_tokens=200", "generation.max_new_tokens=5"):
             app.set_profile("generation.count=2", "generation.no_repeat_ngram_size=0", setting)
@@ -93,7 +94,7 @@ def test_without_a_run_the_profile_names_the_model(run: RunDirectory, tmp_path: 
         app.profile_state = replace(app.profile_state, text=dump_profile(named), profile=named)
         await type_line(pilot, GIVEN)
         await pilot.press("enter")
-        await until(pilot, lambda: "cut off by max_new_tokens: 4" in app.screen_text or bool(app.said("problem")))
+        await until(pilot, lambda: "cut off by max_new_tokens: 4" in app.text or bool(app.said("problem")))
         assert app.said("problem") == ""
         broken = replace(named, model=replace(named.model, base=str(tmp_path / "nothing")))
         app.profile_state = replace(app.profile_state, text=dump_profile(broken), profile=broken)

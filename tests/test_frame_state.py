@@ -14,7 +14,8 @@ from textual.pilot import Pilot
 from textual.widgets import Static
 
 from core.runs.lock import lock_run
-from tests.frame_stage import make_app, play, seen_panes, text_of, told_by, until
+from tests.frame_stage import make_app, play, seen_panes
+from tests.pilot import text_of, told_by, until
 from tests.runs_stage import TANG, started, write_run
 from tui.app import PANES
 from tui.commands import all_classes
@@ -62,30 +63,36 @@ def test_a_damaged_memory_is_no_harm(tmp_path: Path, text: str) -> None:
     play(app, steps)
 
 
+@pytest.fixture(scope="module")
+def state_keys(tmp_path_factory: pytest.TempPathFactory) -> set[str]:
+    """What the panes remember."""
+    folder = tmp_path_factory.mktemp("state")
+
+    async def steps(pilot: Pilot[None]) -> None:
+        app.remember()
+
+    app = make_app(folder)
+    play(app, steps)
+    remembered = json.loads((folder / "app.json").read_text(encoding="utf-8"))
+    keys = {key for state in remembered["panes"].values() for key in state}
+    assert {"query", "order"} <= keys
+    return keys
+
+
 @pytest.mark.parametrize(
     "value", [None, 7, "長" * 9, [[]], {"a": {}}], ids=["null", "number", "text", "list", "object"]
 )
-def test_any_state_of_every_pane_is_borne(tmp_path: Path, value: object) -> None:
-    keys: set[str] = set()
-
-    async def learn(pilot: Pilot[None]) -> None:
-        first.remember()
-        remembered = json.loads((tmp_path / "app.json").read_text(encoding="utf-8"))
-        keys.update(key for state in remembered["panes"].values() for key in state)
-
-    first = make_app(tmp_path)
-    play(first, learn)
-    assert {"query", "order"} <= keys
-    panes = {pane: dict.fromkeys(keys, value) for pane in PANES}
+def test_any_state_of_every_pane_is_borne(tmp_path: Path, state_keys: set[str], value: object) -> None:
+    panes = {pane: dict.fromkeys(state_keys, value) for pane in PANES}
     (tmp_path / "app.json").write_text(json.dumps({"panes": panes}), encoding="utf-8")
 
     async def steps(pilot: Pilot[None]) -> None:
         await pilot.press("f6")
-        await until(pilot, lambda: second.pane == "runs")
-        assert not isinstance(second.screen, ErrorReport)
+        await until(pilot, lambda: app.pane == "runs")
+        assert not isinstance(app.screen, ErrorReport)
 
-    second = make_app(tmp_path)
-    play(second, steps)
+    app = make_app(tmp_path)
+    play(app, steps)
 
 
 def test_keys_of_ones_own(tmp_path: Path) -> None:

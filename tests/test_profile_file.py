@@ -10,7 +10,8 @@ from textual.pilot import Pilot
 from textual.widgets import Static
 
 from core.profile.presets import preset_names, preset_text
-from tests.profile_pane import HOSTILE, TEXT, PaneApp, drive, field, press, put_cursor, settle, until, with_run
+from tests.pilot import settle, until
+from tests.profile_pane import HOSTILE, TEXT, PaneApp, drive, field, press, put_cursor, with_run
 
 
 @pytest.fixture
@@ -366,7 +367,9 @@ def test_the_draft_of_a_preset_and_what_else_restore_bears() -> None:
     drive("", steps)
 
 
-def test_the_disk_is_looked_at_by_the_clock(file: Path) -> None:
+def test_the_disk_is_looked_at_by_the_clock(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tui.panes.profile_file._LOOK_AT_DISK_S", 0.1)
+
     async def steps(app: PaneApp, pilot: Pilot[None]) -> None:
         changed_by_another(file, "# other\n")
         os.utime(file, ns=(1, 1))

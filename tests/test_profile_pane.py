@@ -12,7 +12,8 @@ from textual.widgets import OptionList
 
 from core import i18n
 from core.profile.presets import preset_names, preset_text
-from tests.profile_pane import HOSTILE, TEXT, PaneApp, drive, field, lines_of, press, put_cursor, settle, until
+from tests.pilot import settle, until, whole_lines_of
+from tests.profile_pane import HOSTILE, TEXT, PaneApp, drive, field, press, put_cursor
 from tui.panes.profile import ProfilePane
 from tui.panes.profile_file import FiledPane
 from tui.workbench import DataState
@@ -43,7 +44,7 @@ def test_at_first_a_preset_is_open_and_the_key_under_the_cursor_explained(size: 
         assert ("\n\n" in help_) == (size[0] >= 110)
         assert "5 over 25,007 poems" in help_ and "How often training goes" in app.text
         await press(pilot, "left", "right")
-        assert {cell_len(line) for line in lines_of(app)} == {size[0]}
+        assert {cell_len(line) for line in whole_lines_of(app)} == {size[0]}
 
     drive("", steps, size)
 
@@ -284,11 +285,11 @@ def test_hostile_text_is_shown_and_edited(tmp_path: Path) -> None:
     async def steps(app: PaneApp, pilot: Pilot[None]) -> None:
         assert "[/] 夜[bold]雨[@click=app.quit]寄北␛[2J" in app.text
         assert "\x1b" not in app.text and "\u202e" not in app.text
-        assert {cell_len(line) for line in lines_of(app)} == {80}
+        assert {cell_len(line) for line in whole_lines_of(app)} == {80}
         assert HOSTILE in app.editor.text and app.profile_state.problems
         await press(pilot, "down", "down", "end", "a", "ctrl+n", "ctrl+g")
         assert f"epochs = 0 # {HOSTILE}a\n" in app.editor.text
-        assert {cell_len(line) for line in lines_of(app)} == {80}
+        assert {cell_len(line) for line in whole_lines_of(app)} == {80}
 
     drive(path, steps)
 
@@ -331,7 +332,7 @@ def test_in_chinese_the_pane_still_fits(language: str, size: tuple[int, int], fi
         put_cursor(app, "schedule")
         for key in ("left", "f9", "ctrl+o", "ctrl+l", "ctrl+n"):
             await press(pilot, key)
-            assert {cell_len(line) for line in lines_of(app)} == {size[0]}, key
+            assert {cell_len(line) for line in whole_lines_of(app)} == {size[0]}, key
             await press(pilot, *(["escape"] if len(app.screen_stack) > 1 else []))
 
     drive(file, steps, size)

@@ -18,7 +18,8 @@ from core.runs.event_log import EventLog
 from core.runs.events import RunFailed, RunPaused, RunQueued, RunStopped
 from core.runs.lock import HeldLock, lock_run
 from core.runs.view import view_run
-from tests.runs_stage import LUNAR, SONG, TANG, Stage, finished, learnt, play, settle, started, until, write_run
+from tests.pilot import settle
+from tests.runs_stage import LUNAR, SONG, TANG, Stage, finished, learnt, play, started, until, write_run
 from tui.commands import PoemCommands
 from tui.keys import keys_of
 from tui.panes import runs_work

@@ -17,7 +17,8 @@ from core.runs.events import (
 )
 from core.runs.facts import OnDisk, Origin, on_disk, origin_of, profile_of
 from core.runs.view import RunView
-from tests.runs_stage import LUNAR, SONG, TANG, Stage, finished, learnt, play, settle, started, until, write_run
+from tests.pilot import settle
+from tests.runs_stage import LUNAR, SONG, TANG, Stage, finished, learnt, play, started, until, write_run
 from tui.panes.runs_compare import Comparison, differences, smoothed
 from tui.panes.runs_details import details, size_words
 from tui.panes.runs_table import Listed

@@ -13,7 +13,8 @@ from core.runs.directory import RunDirectory, list_runs
 from core.runs.events import RunStopped
 from core.runs.lock import lock_run
 from core.runs.trash import in_trash
-from tests.runs_stage import LUNAR, SONG, TANG, Stage, finished, learnt, look, play, settle, started, until, write_run
+from tests.pilot import settle
+from tests.runs_stage import LUNAR, SONG, TANG, Stage, finished, learnt, look, play, started, until, write_run
 from tui.panes import runs_work
 from tui.widgets.dialogs import Choose, Confirm, Dialog
 

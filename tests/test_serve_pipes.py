@@ -95,13 +95,17 @@ def test_whatever_comes_is_answered_and_the_end_of_input_ends_it(served: Served)
         (b'{"id": 1, "kind": "explode"}\n', 1),
         (b'{"id": 2, "kind": ["encode"]}\n', 2),
         (b'{"id": 3}\n', 3),
-        (b'{"id": 4, "kind": "' + b"x" * (2 * LONGEST_BYTES) + b'"}\n', None),
+        (b"garbage\n", None),
+        (b"[1]\n", None),
     ]
     for line, number in wrong:
         served.write(line)
         answer = served.answer()
         assert (answer["id"], answer["is"]) == (number, "error")
-        assert answer["message"]
+        assert answer["message"] == "this is no request"
+    served.write(b'{"id": 4, "kind": "' + b"x" * (2 * LONGEST_BYTES) + b'"}\n')
+    answer = served.answer()
+    assert (answer["id"], answer["is"], answer["message"]) == (None, "error", "the request is too long")
     # Nobody has the request that is cancelled: no answer, and no harm.
     served.write(b'{"cancel": 99}\n', b'{"cancel": {}}\n')
     malformed = (
@@ -111,18 +115,25 @@ def test_whatever_comes_is_answered_and_the_end_of_input_ends_it(served: Served)
         encode(8, "x", profile=None),
         {"id": 9, "kind": "complete", "request": {"text": 1}},
         {"id": 10, "kind": "plan", "profile": "[data]\nrows = 'many'\n"},
+        {"id": 12, "kind": "plan"},
     )
     for message in malformed:
         served.write(to_line(message))
         answer = served.answer()
         assert (answer["id"], answer["is"]) == (message["id"], "error")
         assert answer["message"]
+    served.write(to_line({"id": 13, "kind": "plan", "profile": "", "base_dir": "/nowhere"}))
+    assert served.answer()["where"] == "/nowhere"
     text = HOSTILE.replace("\ud800", "")
     served.write(to_line(encode(11, text)))
     answer = served.answer()
     assert (answer["id"], answer["is"]) == (11, "part")
     assert text in answer["fields"]["prompt"]
     assert served.answer() == {"id": 11, "is": "done"}
+    assert served.close() == 0
+
+
+def test_the_end_of_the_app_is_its_end_though_nothing_was_asked(served: Served) -> None:
     assert served.close() == 0
 
 

@@ -12,6 +12,7 @@ from core.errors import PoemError
 from core.runs.directory import RunDirectory
 from core.runs.event_log import EventLog
 from core.runs.events import CheckpointSaved, RunContinued, RunPaused, RunQueued, RunStopped, SampleMade
+from tests.pilot import settle
 from tests.train_stage import (
     GIVEN,
     LUNAR,
@@ -25,7 +26,6 @@ from tests.train_stage import (
     look,
     make_run,
     play,
-    settle,
     started,
     step,
     until,

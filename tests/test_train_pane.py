@@ -15,6 +15,7 @@ from core.runs.event_log import EventLog
 from core.runs.events import Note, RunFailed, RunPaused, RunQueued, RunStopped, SampleMade
 from core.runs.lock import lock_run
 from core.runs.view import RunView
+from tests.pilot import settle
 from tests.train_stage import (
     GIVEN,
     LUNAR,
@@ -27,7 +28,6 @@ from tests.train_stage import (
     look,
     make_run,
     play,
-    settle,
     started,
     step,
     until,
@@ -106,7 +106,7 @@ def test_the_newest_run_at_work_is_followed(tmp_path: Path) -> None:
             await look(pilot)
             assert (followed(), app.status) == (SONG, "running")
         await until(pilot, lambda: app.status == "died")
-        assert "r goes on after step 0" in app.said("note")
+        assert "It has no checkpoint: r starts it from its beginning." in app.said("note")
         for asked, found in ((TANG[:-2], TANG), ("last", LUNAR), ("2026", LUNAR), (TANG, TANG)):
             app.train.follow(asked)
             assert followed() == found, asked

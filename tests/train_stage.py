@@ -3,18 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import ClassVar
 
-from textual.app import ComposeResult
-from textual.containers import Container
 from textual.pilot import Pilot
-from textual.widgets import Footer, Static
+from textual.widgets import Static
 
-import tui
 from core.client import Plan
 from core.profile.document import check_text, dump_profile
 from core.runs import control
@@ -32,16 +28,14 @@ from core.runs.events import (
     StepDone,
 )
 from core.runs.lock import lock_run
-from tests.runs_stage import look, settle, until
-from tui.app import PANES, PoemApp
+from tests.pilot import OnePane, Steps, running, settle
+from tests.runs_stage import look, until
 from tui.pane import Pane
 from tui.panes.training import TrainingPane
-from tui.settings import Settings
-from tui.start import Start
 from tui.widgets.dialogs import Confirm
-from tui.workbench import DataState, ProfileState
+from tui.workbench import ProfileState
 
-__all__ = ["look", "settle", "until"]
+__all__ = ["look", "until"]
 
 TANG, SONG, LUNAR = (f"20261124-10150{number}-{name}" for number, name in enumerate(("tang", "song", "lunar")))
 GIVEN, REST = "白日依山盡，黃河入海流。", "欲窮千里目，更上一層樓。"
@@ -93,45 +87,20 @@ class FakeModel:
         pass
 
 
-class Stage(PoemApp):
+class Stage(OnePane):
     """The app with the Train pane, and one that stands for the profile's."""
 
-    CSS_PATH: ClassVar = [Path(tui.__file__).parent / "css" / f"{name}.tcss" for name in ("app", *PANES)]
-
     def __init__(self, runs_dir: Path, *, keys: Mapping[str, str] | None = None) -> None:
-        super().__init__(
-            Start(pane="train"), runs_dir=runs_dir, settings=Settings(runs_dir / "config.toml", keys=keys or {})
-        )
+        super().__init__("train", runs_dir, keys)
         self.fake = FakeModel()
         self._model = self.fake  # type: ignore[assignment]
-        self.data_state = DataState("poems.json", rows=1, complete=True)  # the frame waits for rows
 
-    def compose(self) -> ComposeResult:
-        yield Container(Pane(id="profile"), TrainingPane(id="train"), id="panes")
-        yield Static(id="too-small")
-        yield Footer(show_command_palette=True, compact=True)
-
-    async def _mount_panes(self) -> None:
-        self._restore()
-        self.arrange()
-        self._look()
+    def panes(self) -> tuple[Pane, ...]:
+        return Pane(id="profile"), TrainingPane(id="train")
 
     @property
     def train(self) -> TrainingPane:
         return self.query_one(TrainingPane)
-
-    @property
-    def lines(self) -> list[str]:
-        strips = self.screen._compositor.render_strips()
-        return ["".join(segment.text for segment in strip).rstrip() for strip in strips]
-
-    @property
-    def text(self) -> str:
-        return "\n".join(self.lines)
-
-    @property
-    def told(self) -> list[str]:
-        return [note.message for note in self._notifications]
 
     @property
     def status(self) -> str:
@@ -148,9 +117,9 @@ class Stage(PoemApp):
         self.profile_state = ProfileState(source, text=dump_profile(profile), profile=profile)
 
 
-def play(app: Stage, steps: Callable[[Pilot[None]], Awaitable[None]], size: tuple[int, int] = (80, 24)) -> None:
+def play(app: Stage, steps: Steps, size: tuple[int, int] = (80, 24)) -> None:
     async def run() -> None:
-        async with app.run_test(size=size, notifications=True) as pilot:
+        async with running(app, size) as pilot:
             await look(pilot)
             await steps(pilot)
 

@@ -7,10 +7,14 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any, cast
 
+from textual import on
+from textual.actions import parse
 from textual.command import CommandPalette, DiscoveryHit, Hit, Hits, Provider
 from textual.types import IgnoreReturnCallbackType
+from textual.widgets import Input, OptionList
 
 from core.i18n import _
+from core.plain import plain
 from core.profile.presets import preset_names
 from core.profile.reference import nearest
 from tui import messages
@@ -29,7 +33,14 @@ _UNLISTED = ("list.", "chart.", "dialog.", "pane.")
 
 
 class Palette(CommandPalette, ClosesOnce[None]):
-    """Textual's palette."""
+    """Textual's palette; what is chosen is done once, however often the enter key comes before it has closed."""
+
+    @on(OptionList.OptionSelected)
+    @on(Input.Submitted)
+    def _choose_once(self, event: OptionList.OptionSelected | Input.Submitted) -> None:
+        if self._selected_command is not None:
+            event.stop()
+            event.prevent_default()
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +53,8 @@ class Command:
     """One line, untrusted."""
     run: IgnoreReturnCallbackType
     """What it does."""
+    is_offered: bool = True
+    """Whether it does anything as things are now."""
 
 
 class PoemCommands(Provider):
@@ -53,13 +66,13 @@ class PoemCommands(Provider):
 
     async def discover(self) -> Hits:
         """The actions, before anything is typed."""
-        for command in self._actions():
+        for command in self._offered():
             yield DiscoveryHit(content(command.title), command.run, text=command.title, help=command.help or None)
 
     async def search(self, query: str) -> Hits:
         """What matches, best first."""
         matcher = self.matcher(query)
-        for command in (*self._actions(), *self._runs(), *self._profiles()):
+        for command in (*self._offered(), *self._runs(), *self._profiles()):
             score = matcher.match(command.title)
             if score > 0:
                 yield Hit(score, content(command.title), command.run, text=command.title, help=command.help or None)
@@ -68,7 +81,11 @@ class PoemCommands(Provider):
             title = _("row {number}: {text}").format(number=number, text=text)
             yield Hit(0.1, content(title), partial(self._go_to_row, number), text=title)
 
+    def _offered(self) -> Iterator[Command]:
+        return (command for command in self._actions() if command.is_offered)
+
     def _actions(self) -> Iterator[Command]:
+        """Every action, also what can't be done as things are now."""
         app = self._poem_app
         changed = app.settings.keys
         for pane in app.query(Pane):
@@ -77,7 +94,9 @@ class PoemCommands(Provider):
             for cls in type(pane).__mro__:
                 for found in keys_of(cls, changed) if issubclass(cls, Pane) else ():
                     run = partial(self._act, str(pane.id), found.action)
-                    yield Command(f"{title}: {found.description}   {found.keys}", "", run)
+                    _name, action, parameters = parse(found.action)
+                    can = bool(pane.check_action(action, parameters))
+                    yield Command(f"{title}: {found.description}   {found.keys}", "", run, can)
         for found in keys_of(type(app), changed):
             if not found.id.startswith(_UNLISTED):
                 run = partial(self._act_everywhere, found.action)
@@ -115,14 +134,40 @@ class PoemCommands(Provider):
 
 
 def unknown_ids(settings: Settings) -> str:
-    """What is wrong with the person's own keys, or nothing."""
+    """What is wrong with the person's own keys, or nothing: an action that there isn't, a key that there isn't."""
     known = binding_ids(all_classes())
     wrong = [name for name in settings.keys if name not in known]
-    if not wrong:
-        return ""
-    near = nearest(wrong[0], known)
-    hint = " " + _("Did you mean {near}?").format(near=near) if near else ""
-    return _("{path}: [keys] names {name}, which nothing is called.").format(path=settings.path, name=wrong[0]) + hint
+    told = []
+    if wrong:
+        text = _("{path}: [keys] names {name}, which nothing is called.")
+        told.append(text.format(path=settings.path, name=wrong[0]) + _did_you_mean(nearest(wrong[0], known)))
+    for name, keys in settings.wrong_keys.items():
+        if name in known:
+            text = _("{path}: [keys] gives {name} the key {keys}, which there isn't. It keeps its own.")
+            hint = _did_you_mean(nearest_keys(keys)) or " " + _(
+                "A key is a character or has a name, such as f5, ctrl+s, comma; commas separate several."
+            )
+            told.append(text.format(path=settings.path, name=name, keys=keys) + hint)
+            break  # one at a time, as with names
+    return plain("\n".join(told), keep_newlines=True)
+
+
+def nearest_keys(keys: str) -> str | None:
+    """The keys that a person has most likely meant; None where that can't be told."""
+    from tui.settings import is_key, key_names
+
+    meant = []
+    for name in keys.split(","):
+        written = name.strip().lower().replace("-", "+") if len(name.strip()) > 1 else name.strip()
+        *modifiers, key = written.split("+")
+        near = nearest(key, key_names())
+        found = [name.strip(), written, "+".join((*modifiers, near)) if near else ""]
+        meant.append(next((one for one in found if is_key(one)), None))
+    return None if None in meant else ",".join(map(str, meant))
+
+
+def _did_you_mean(near: str | None) -> str:
+    return " " + _("Did you mean {near}?").format(near=near) if near else ""
 
 
 def all_classes() -> tuple[type[Any], ...]:

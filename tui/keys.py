@@ -48,7 +48,7 @@ def keys_of(cls: type[DOMNode], changed: Mapping[str, str] | None = None) -> Ite
     """What a class itself binds under an id, `changed` keys in the place of its own."""
     for item in cls.__dict__.get("BINDINGS", ()):
         if isinstance(item, Binding) and item.id:
-            keys = (changed or {}).get(item.id, item.key)
+            keys = (changed or {}).get(item.id) or item.key
             shown = " ".join(key_name(key.strip()) for key in keys.split(",") if key.strip())
             yield KeyHelp(item.id, shown, _(item.description), item.action)
 

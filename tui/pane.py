@@ -61,7 +61,8 @@ class Pane(Vertical, can_focus=True):
     def tell(self, problem: PoemError | str, *, severity: str = "error") -> None:
         """Show a message for a few seconds; a `PoemError` with its place and hint."""
         kind = cast(Any, severity)
-        self.app.notify(plain(str(problem), keep_newlines=True), severity=kind, markup=False, timeout=10)
+        timeout = 4 if severity == "information" else 10
+        self.app.notify(plain(str(problem), keep_newlines=True), severity=kind, markup=False, timeout=timeout)
 
     def on_resize(self, event: Resize) -> None:
         """Class the pane by its own size."""

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from operator import itemgetter
 
+from core.profile.files import refuse_pipe
 from core.runs.directory import RunDirectory
 from core.runs.event_log import read_events
 from core.runs.events import DeviceTaken, Event, RunQueued, RunStarted, SampleMade, StepDone
@@ -144,6 +145,7 @@ class Follower:
             PoemError: it can't be read.
         """
         check_private(self.run.path)
+        refuse_pipe(self.run.events_path)
         locked = is_locked(self.run)  # before the events: a worker that writes its last one and leaves has not died
         for events in self._new(is_cancelled):
             self._fold.take(events)

@@ -6,6 +6,7 @@ import json
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from core.i18n import LANGUAGES, _
 
 _STATE_FILE = "app.json"
 _LARGEST_BYTES = 8_000_000  # a profile that isn't saved is in it, as it is and as it was
+_MODIFIERS = ("ctrl", "shift", "alt", "super", "hyper", "meta")
 LAYOUTS = ("auto", "tabs")
 
 
@@ -30,7 +32,9 @@ class Settings:
     layout: str = "auto"
     """One of `LAYOUTS`."""
     keys: Mapping[str, str] = field(default_factory=dict)
-    """Binding id → its keys, separated by commas."""
+    """Binding id → its keys, separated by commas; empty: those that it has anyway."""
+    wrong_keys: Mapping[str, str] = field(default_factory=dict)
+    """Binding id → what was to be its keys and names none."""
 
 
 def settings_path() -> Path:
@@ -71,7 +75,42 @@ def read_settings(path: Path) -> Settings:
             raise _wrong(path, _("{name} can't be {value}").format(name=name, value=value), known[name])
     if not isinstance(keys, dict) or not all(isinstance(value, str) and value for value in keys.values()):
         raise _wrong(path, _("[keys] holds something other than texts"), ('"data.search" = "ctrl+f"',))
-    return Settings(path, keys=keys, **document)
+    wrong = _without_key(keys)
+    return Settings(path, keys={**keys, **dict.fromkeys(wrong, "")}, wrong_keys=wrong, **document)
+
+
+def _without_key(keys: Mapping[str, str]) -> Mapping[str, str]:
+    """Those of a person's own keys that name none."""
+    if not keys:
+        return {}
+    return {name: value for name, value in keys.items() if not all(map(is_key, value.split(",")))}
+
+
+@cache
+def key_names() -> frozenset[str]:
+    """What Textual calls keys, those of ASCII characters among them.
+
+    Its own list is read without loading Textual itself, which looks at the environment once, at its import.
+    """
+    import runpy
+    from importlib.util import find_spec
+
+    found = find_spec("textual")
+    folders = found.submodule_search_locations if found is not None else None
+    names = runpy.run_path(str(Path((folders or [""])[0]) / "keys.py"))
+    listed = {key.value for key in names["Keys"]}
+    characters = {names["_character_to_key"](chr(code)) for code in range(ord(" "), ord("~") + 1)}
+    return frozenset(name for name in listed | characters if not name.startswith("<"))
+
+
+def is_key(name: str) -> bool:
+    """Whether a name is that of a key: a character or one of `key_names`, with modifiers before it or without."""
+    *modifiers, key = name.strip().split("+") if len(name.strip()) > 1 else (name.strip(),)
+    if not all(modifier in _MODIFIERS for modifier in modifiers) or len(modifiers) > len(set(modifiers)):
+        return False
+    if "ctrl" in modifiers and key.isupper():  # a terminal sends the small one
+        return False
+    return name.strip() in key_names() or key in key_names() or (len(key) == 1 and key.isprintable())
 
 
 def _unreadable(path: Path, error: Exception) -> PoemError:

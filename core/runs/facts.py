@@ -16,6 +16,7 @@ from core.errors import PoemError
 from core.i18n import _
 from core.plain import plain
 from core.profile.document import check_text, problems_error
+from core.profile.files import refuse_pipe
 from core.profile.schema import Profile
 from core.runs.checkpoints import checkpoints
 from core.runs.directory import RunDirectory
@@ -81,6 +82,7 @@ def profile_of(run: RunDirectory) -> Profile:
         PoemError: it has none, it can't be read, or it is wrong.
     """
     try:
+        refuse_pipe(run.profile_path)
         text = _profile_text(run)
     except OSError as error:
         raise storage_error(error, run.profile_path) from error

@@ -11,6 +11,7 @@ from collections import deque
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
+from core.profile.files import refuse_pipe
 from core.runs.directory import RunDirectory, check_run
 from core.runs.event_log import iter_events
 from core.runs.events import (
@@ -117,6 +118,11 @@ class RunView:
     """Seconds of training, evaluating and saving, all processes together; the time between them left out."""
 
     @property
+    def saved_step(self) -> int:
+        """The step of its newest checkpoint, from which a resume goes on; 0: it has none, so that one begins anew."""
+        return self.checkpoints[-1].step if self.checkpoints else 0
+
+    @property
     def smoothed_loss(self) -> float | None:
         """Exponential moving average of the losses with bias correction (as Adam's), so that it starts at the first."""
         return self.loss_sum / self.loss_weight if self.loss_weight else None
@@ -161,6 +167,7 @@ def view_run(run: RunDirectory) -> RunView:
     """
     # Before the events: a worker that writes its last one and leaves while we read has not died.
     check_run(run)
+    refuse_pipe(run.events_path)
     locked = is_locked(run)
     return judged_by_lock(fold_all(RunView(run.id), iter_events(run.events_path)), locked=locked)
 

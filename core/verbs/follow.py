@@ -68,7 +68,9 @@ def run(args: argparse.Namespace) -> int:
         )
         print(message, file=sys.stderr)
         print(
-            _("Go on from its last checkpoint with: poemcore resume {run}").format(run=typed(directory)),
+            _(
+                "Go on from its last checkpoint, or from the beginning where it has none, with: poemcore resume {run}"
+            ).format(run=typed(directory)),
             file=sys.stderr,
         )
     return 1 if status in ("failed", "died") else 0

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import aclosing
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 from textual import on, work
@@ -21,6 +22,7 @@ from core.errors import PoemError
 from core.i18n import N_, _
 from tui.keys import keys_of
 from tui.panes import completion_words as words
+from tui.panes.completion_adapters import BEST, AdapterGone, short_words
 from tui.panes.completion_choosing import ChoosingPane
 from tui.panes.completion_field import EarlierList, FirstLines
 from tui.panes.completion_history import Entry, Poem, awaited, from_state, stopped, to_state, with_written
@@ -32,11 +34,12 @@ from tui.widgets.row_list import Cells
 from tui.wording import short_id
 
 if TYPE_CHECKING:
-    from core.client import Written
+    from core.client import CompletionRequest, Written
     from tui.app import PoemApp
 
 _PAINT_S = 0.1
 _ENTRIES_HELD = 200
+_LINE_CELLS = 16  # a line of seven characters and its comma
 _ONE_LINE = ("complete-head", "complete-status")
 _TOLD_FIRST = ("writer", "base", "sampling", "seed", "copy", "save", "earlier", "poems", "field")
 
@@ -129,10 +132,9 @@ class CompletionPane(ChoosingPane):
 
     def show_words(self) -> None:
         """Say who writes, what is in the way, how it goes."""
-        """Say who writes, what is in the way, how it goes."""
         bench, wish = self.workbench, self.wish
-        head = words.writer_words(wish.run, seen_run(bench, wish.run), base_of(bench, wish.run), beside=wish.with_base)
-        self._say("complete-head", head)
+        run, base = seen_run(bench, wish.run), base_of(bench, wish.run)
+        self._say("complete-head", words.writer_words(wish.run, wish.adapter, run, base, beside=wish.with_base))
         model = bench.model_state
         self._say("complete-problem", self._problem or (model.problem if model is not None else ""))
         entry = self._entries[self._shown] if self._entries else None
@@ -173,7 +175,9 @@ class CompletionPane(ChoosingPane):
 
     def _cells(self, index: int) -> Cells:
         entry = self._entries[index]
-        return ((entry.text, 22), (short_id(entry.run) if entry.run else entry.base or _("base"), 40))
+        writer = short_id(entry.run) if entry.run else entry.base or _("base")
+        adapter = short_words(entry.adapter, is_best=entry.is_best)
+        return ((entry.text, _LINE_CELLS), (f"{adapter} · {writer}" if adapter else writer, 40))
 
     @on(FirstLines.ScriptSeen)
     @on(SamplingStrip.Moved)
@@ -193,8 +197,10 @@ class CompletionPane(ChoosingPane):
             self._fail(_("The profile that names the model has problems. Mend it (2), or choose a run's adapter: ^r."))
         else:
             self._request_number += 1
-            self._problem = ""
+            self._problem, self._writing = "", True
             self._write(self._request_number, text)
+            self.show_words()
+            self.refresh_bindings()
 
     def _fail(self, problem: str) -> None:
         """Say what is in the way; empty: nothing any more."""
@@ -205,17 +211,23 @@ class CompletionPane(ChoosingPane):
     async def _write(self, number: int, text: str) -> None:
         from core.client import Superseded
 
-        problem = ""
+        wish, problem = self.wish, ""
         try:
-            request = await make_request(self.workbench, self.wish, text)
-            self._began(self.wish.run, request.text, request.with_base, request.count, request.seed)
+            request = await make_request(self.workbench, wish, text)
+            self._began(wish.run, request)
             stream = cast("AsyncGenerator[Written, None]", self.workbench.model.complete(request))
             async with aclosing(stream) as snapshots:  # leaving it cancels
                 async for written in snapshots:
-                    self._entries[0] = with_written(self._entries[0], written)
+                    before, self._entries[0] = self._entries[0], with_written(self._entries[0], written)
+                    if self._entries[0].adapter != before.adapter:
+                        self._list_entries()
                     self._paint_soon()
         except Superseded:
             pass
+        except AdapterGone as error:
+            problem = str(error)
+            if self.wish == wish:
+                self.wish = replace(wish, adapter="")
         except PoemError as error:
             problem = str(error)
         finally:
@@ -223,11 +235,18 @@ class CompletionPane(ChoosingPane):
                 self._problem = problem
                 self._ended()
 
-    def _began(self, run: str, text: str, with_base: bool, count: int, seed: int) -> None:
-        base = base_of(self.workbench, run)
-        entry = awaited(text, run=run, base=base, with_base=with_base, count=count, seed=seed)
+    def _began(self, run: str, request: CompletionRequest) -> None:
+        entry = awaited(
+            request.text,
+            run=run,
+            base=base_of(self.workbench, run),
+            with_base=request.with_base,
+            count=request.count,
+            seed=request.seed,
+            is_best=request.adapter == BEST,
+        )
         self._entries = [entry, *(stopped(earlier) for earlier in self._entries)][:_ENTRIES_HELD]
-        self._shown, self._writing = 0, True
+        self._shown = 0
         self._list_entries()
         self.remove_class("-listing")
         self._paint(other=True)
@@ -249,7 +268,9 @@ class CompletionPane(ChoosingPane):
     def action_cancel(self) -> None:
         """Stop at once."""
         if self._writing:
+            self._request_number += 1
             self.workers.cancel_group(self, "complete")
+            self._ended()  # the worker may not even have begun
         else:
             self.action_poems()
 
@@ -309,6 +330,7 @@ class CompletionPane(ChoosingPane):
         return {
             "text": self.query_one(FirstLines).value,
             "run": self.wish.run,
+            "adapter": self.wish.adapter,
             "with_base": self.wish.with_base,
             "new_seed": self.wish.new_seed,
             "convert": self.wish.convert,

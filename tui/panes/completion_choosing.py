@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
-from textual import on
+from textual import on, work
 from textual.binding import Binding
+from textual.message import Message
 
 from core.i18n import N_, _
 from tui import messages
+from tui.panes import completion_adapters as adapters
 from tui.panes import completion_words as words
 from tui.panes.completion_field import FirstLines
 from tui.panes.completion_keeping import KeepingPane
 from tui.panes.completion_sampling import SamplingStrip, check_value, next_value, value_of
 from tui.panes.completion_sheet import PoemSheet
-from tui.panes.completion_wish import Wish, base_of
+from tui.panes.completion_wish import Wish, base_of, seen_run
 from tui.plain import fit
 from tui.widgets.dialogs import Ask, Choose
+from tui.wording import short_id
+from tui.workbench import RunSeen
 
 
 class ChoosingPane(KeepingPane):
@@ -31,6 +35,14 @@ class ChoosingPane(KeepingPane):
         Binding("x,ctrl+t", "convert", N_("Traditional characters, or as typed"), id="complete.convert", show=False),
     ]
 
+    @dataclass
+    class AdaptersSeen(Message):
+        """What a run keeps to complete with."""
+
+        run_id: str
+        offers: tuple[adapters.Offer, ...]
+        """Empty: there is no choice."""
+
     def __init__(self, *, id: str) -> None:
         """The usual wishes."""
         super().__init__(id=id)
@@ -44,27 +56,50 @@ class ChoosingPane(KeepingPane):
         """Type."""
         raise NotImplementedError
 
-    def use_run(self, run_id: str) -> None:
-        """Complete with a run's adapter from now on."""
-        self.wish = replace(self.wish, run=run_id)
+    def use_run(self, run_id: str, adapter: str = "") -> None:
+        """Complete with a run's adapter from now on: its own choice, or the one that is named."""
+        self.wish = replace(self.wish, run=run_id, adapter=adapter)
         self.settings_changed()
         self.action_field()
 
     def action_writer(self) -> None:
         """Choose whose adapter writes, or the base alone."""
-        runs = [run for run in self.workbench.runs if words.has_adapter(run.view)]
+        runs = [run for run in self.workbench.runs if adapters.has_adapter(run.view)]
         ids = ["", *(run.id for run in runs)]
         base = base_of(self.workbench, "")
         choices = [_("the base alone: {base}").format(base=base or "–")]
-        choices += [f"{fit(run.id, 34)} {words.adapter_words(run.view)}" for run in runs]
+        choices += [f"{fit(run.id, 34)} {adapters.adapter_words(run.view)}" for run in runs]
         text = "" if runs else _("No run has an adapter yet. Train one: 3")
         at = ids.index(self.wish.run) if self.wish.run in ids else 0
 
         def choose(answer: int | None) -> None:
             if answer is not None:
-                self.use_run(ids[answer])
+                run_id = ids[answer]
+                self.use_run(run_id, self.wish.adapter if run_id == self.wish.run else "")
+                run = seen_run(self.workbench, run_id)
+                if run is not None and adapters.may_have_several(run.view):
+                    self._look_for_adapters(run)
 
         self.app.push_screen(Choose(_("Who writes?"), choices, text=text, at=at), choose)
+
+    @work(thread=True, exclusive=True, group="adapters", exit_on_error=False)
+    def _look_for_adapters(self, run: RunSeen) -> None:
+        self.post_message(self.AdaptersSeen(run.id, adapters.offers_of(run.path, run.view)))
+
+    @on(AdaptersSeen)
+    def _offer_adapters(self, event: AdaptersSeen) -> None:
+        """Ask which of them writes; who closes the question leaves it as it is."""
+        names = [offer.name for offer in event.offers]
+        if not names or event.run_id != self.wish.run:
+            return
+
+        def choose(answer: int | None) -> None:
+            if answer is not None:
+                self.use_run(event.run_id, names[answer])
+
+        title = _("Which adapter of {run}?").format(run=short_id(event.run_id))
+        at = names.index(self.wish.adapter) if self.wish.adapter in names else 0
+        self.app.push_screen(Choose(title, [offer.words for offer in event.offers], at=at), choose)
 
     def action_base(self) -> None:
         """Put the base beside the adapter, with the same seeds, or leave it off."""

@@ -53,6 +53,10 @@ class Entry:
     """Tokens a second of each side."""
     prompt_tokens: int = 0
     """Tokens of the whole prompt; 0: not known yet."""
+    adapter: str = ""
+    """The folder of the adapter that wrote, relative to the run's; "": the base alone, or not known yet."""
+    is_best: bool = False
+    """Whether it was asked for as the best, whichever that was."""
 
     @property
     def sides(self) -> int:
@@ -65,10 +69,11 @@ class Entry:
         return all(poem.stop for poem in self.poems)
 
 
-def awaited(text: str, *, run: str, base: str, with_base: bool, count: int, seed: int) -> Entry:
+def awaited(text: str, *, run: str, base: str, with_base: bool, count: int, seed: int, is_best: bool = False) -> Entry:
     """The entry of a request of which nothing has come yet: every poem has its place from the start."""
     sides: tuple[Side, ...] = ("base",) if not run else ("base", "adapter") if with_base else ("adapter",)
-    return Entry(text, run, base, tuple(Poem(side, seed + index) for index in range(count) for side in sides))
+    poems = tuple(Poem(side, seed + index) for index in range(count) for side in sides)
+    return Entry(text, run, base, poems, is_best=is_best)
 
 
 def with_written(entry: Entry, written: Written) -> Entry:
@@ -82,7 +87,9 @@ def with_written(entry: Entry, written: Written) -> Entry:
             poem = Poem(poem.side, candidate.seed, candidate.text, candidate.tokens, stop)
         poems.append(poem)
     speeds = tuple((_side(side.name), side.tokens_per_s) for side in written.sides)
-    return replace(entry, poems=tuple(poems), speeds=speeds, prompt_tokens=written.prompt_tokens)
+    return replace(
+        entry, poems=tuple(poems), speeds=speeds, prompt_tokens=written.prompt_tokens, adapter=written.adapter
+    )
 
 
 def stopped(entry: Entry) -> Entry:
@@ -104,6 +111,8 @@ def to_state(entries: Iterable[Entry]) -> list[dict[str, Any]]:
                 "text": entry.text,
                 "run": entry.run,
                 "base": entry.base,
+                "adapter": entry.adapter,
+                "is_best": entry.is_best,
                 "poems": [[poem.side, poem.seed, poem.text, poem.tokens, poem.stop or "stopped"] for poem in poems],
             }
         )
@@ -115,7 +124,9 @@ def from_state(state: object) -> Iterator[Entry]:
     for item in state[:ENTRIES_KEPT] if isinstance(state, list) else ():
         match item:
             case {"text": str(text), "run": str(run), "base": str(base), "poems": list(poems)}:
-                yield Entry(text, run, base, tuple(_poems(poems)))
+                adapter, is_best = item.get("adapter"), item.get("is_best") is True
+                adapter = adapter if isinstance(adapter, str) else ""
+                yield Entry(text, run, base, tuple(_poems(poems)), adapter=adapter, is_best=is_best)
 
 
 def _poems(items: list[object]) -> Iterator[Poem]:

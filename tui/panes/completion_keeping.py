@@ -102,6 +102,7 @@ class KeepingPane(Pane):
                 written=poem.text,
                 model=entry.run if from_adapter else entry.base,
                 seed=poem.seed,
+                adapter=entry.adapter if from_adapter else "",
             )
             result: bool | PoemError = rows.append_row(path, row)
         except PoemError as error:

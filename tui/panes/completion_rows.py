@@ -20,9 +20,10 @@ DEFAULT_NAME = "poems.jsonl"
 _LOOKED_AT_BYTES = 1_000_000
 
 
-def make_row(*, instruction: str, given: str, written: str, model: str, seed: int) -> dict[str, str]:
-    """The poem as a row of training data; `run` and `seed` say where it comes from."""
-    return {"instruction": instruction, "input": given, "output": written, "run": model, "seed": str(seed)}
+def make_row(*, instruction: str, given: str, written: str, model: str, seed: int, adapter: str = "") -> dict[str, str]:
+    """The poem as a row of training data; `run`, `adapter` (where one wrote) and `seed` say where it comes from."""
+    row = {"instruction": instruction, "input": given, "output": written, "run": model, "seed": str(seed)}
+    return {**row, "adapter": adapter} if adapter else row
 
 
 def instruction_of(run: Path | None) -> str:

@@ -5,10 +5,12 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from core.runs.directory import find_run
+from tui.panes.completion_adapters import check_kept, is_name
 from tui.workbench import RunSeen, Workbench
 
 if TYPE_CHECKING:
@@ -29,14 +31,17 @@ class Wish:
     """Whether each completion draws a seed of its own; else the profile's is taken."""
     convert: bool = True
     """Whether a text in Simplified characters is completed in Traditional ones."""
+    adapter: str = ""
+    """Which adapter of the run writes, by its folder relative to the run's; "": the run's own choice."""
 
 
 def wish_of(state: Mapping[str, Any]) -> Wish:
     """The wish that was remembered, of whatever is there."""
     known = Wish()
-    values = {name: state.get(name) for name in ("run", "with_base", "new_seed", "convert")}
+    values = {name: state.get(name) for name in ("run", "with_base", "new_seed", "convert", "adapter")}
     sound: dict[str, Any] = {name: value for name, value in values.items() if type(value) is type(getattr(known, name))}
-    return Wish(**sound)
+    wish = Wish(**sound)
+    return wish if is_name(wish.adapter) else replace(wish, adapter="")
 
 
 def seen_run(bench: Workbench, run_id: str) -> RunSeen | None:
@@ -56,6 +61,7 @@ async def make_request(bench: Workbench, wish: Wish, text: str) -> CompletionReq
     """The request to complete a text; what is given is converted here, so that it can be shown.
 
     Raises:
+        AdapterGone: the run keeps the chosen adapter no more.
         PoemError: there is no such run.
     """
     from core.client import CompletionRequest
@@ -70,6 +76,7 @@ async def make_request(bench: Workbench, wish: Wish, text: str) -> CompletionReq
     if wish.run:
         seen = seen_run(bench, wish.run)
         path = str(seen.path if seen else (await asyncio.to_thread(find_run, bench.runs_dir, wish.run)).path)
+        await asyncio.to_thread(check_kept, Path(path), wish.adapter)
     state = bench.profile_state
     keys = state.profile.generation if state.profile is not None else GenerationKeys()
     return CompletionRequest(
@@ -82,4 +89,5 @@ async def make_request(bench: Workbench, wish: Wish, text: str) -> CompletionReq
         seed=random.SystemRandom().randrange(_SEED_BOUND) if wish.new_seed else keys.seed,
         instruction=None,
         convert=False,
+        adapter=wish.adapter if path else "",
     )

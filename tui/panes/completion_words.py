@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 from core.i18n import _
 from core.plain import plain
-from core.runs.view import RunView
 from tui.keys import KeyHelp
+from tui.panes.completion_adapters import adapter_words
 from tui.panes.completion_history import Entry
 from tui.wording import short_id
 from tui.workbench import RunSeen
@@ -31,27 +31,13 @@ def first_words(keys: Iterable[KeyHelp]) -> Iterator[str]:
         yield f"{key.keys:{_KEYS_CELLS}}{key.description}"
 
 
-def has_adapter(view: RunView) -> bool:
-    """Whether there is anything of the run to complete with."""
-    return bool(view.adapter or view.checkpoints)
-
-
-def adapter_words(view: RunView) -> str:
-    """Which adapter of the run writes: the final one, else the newest checkpoint's."""
-    if view.adapter:
-        return _("final")
-    if view.checkpoints:
-        return _("checkpoint of step {step}").format(step=view.checkpoints[-1].step)
-    return _("no adapter yet")
-
-
-def writer_words(run_id: str, run: RunSeen | None, base: str, *, beside: bool) -> str:
-    """Who writes: untrusted text."""
+def writer_words(run_id: str, adapter: str, run: RunSeen | None, base: str, *, beside: bool) -> str:
+    """Who writes, and with which adapter: untrusted text."""
     if not run_id:
         return _("The base {base} writes, without an adapter").format(base=base) if base else _("No model is chosen")
     words = _("{run} writes").format(run=short_id(run_id))
     if run is not None:
-        words += f" ({adapter_words(run.view)})"
+        words += f" ({adapter_words(run.view, adapter)})"
     return words + (_(", the base beside it") if beside else "")
 
 

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Lock
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from textual import on, work
 from textual.message import Message
@@ -47,8 +47,7 @@ class View:
         return not self.query.strip() and self.in_file_order
 
 
-@dataclass(frozen=True, slots=True)
-class OpenFile:
+class OpenFile(NamedTuple):
     """A file that is open."""
 
     rows: Rows
@@ -59,8 +58,7 @@ class OpenFile:
     """Held by the thread that does."""
 
 
-@dataclass(frozen=True, slots=True)
-class Unreadable:
+class Unreadable(NamedTuple):
     """A file that can't be opened."""
 
     problem: PoemError
@@ -72,14 +70,14 @@ class Unreadable:
 class ReadingPane(Pane):
     """A pane with a data file; what it does with it, a subclass says in the methods that do nothing here."""
 
-    @dataclass
+    @dataclass(eq=False, repr=False)
     class Opened(Message):
         """A file is open, or can't be."""
 
         serial: int
         result: OpenFile | Unreadable
 
-    @dataclass
+    @dataclass(eq=False, repr=False)
     class Grown(Message):
         """Further rows are known."""
 
@@ -89,7 +87,7 @@ class ReadingPane(Pane):
             """The last of several says it all."""
             return isinstance(message, ReadingPane.Grown)
 
-    @dataclass
+    @dataclass(eq=False, repr=False)
     class Found(Message):
         """Rows of a view, perhaps not all of them yet."""
 
@@ -99,13 +97,13 @@ class ReadingPane(Pane):
         problem: str
         done: bool
 
-    @dataclass
+    @dataclass(eq=False, repr=False)
     class Counted(Message):
         """How many rows of the view have each length."""
 
         counts: Sequence[tuple[int, int]]
 
-    @dataclass
+    @dataclass(eq=False, repr=False)
     class Exported(Message):
         """Rows were written, or couldn't be."""
 

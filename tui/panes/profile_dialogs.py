@@ -25,6 +25,7 @@ from core.model_folders import FolderFacts, folders_in, look_at_folder
 from core.profile.cursor import suggestions_at
 from core.profile.difference import DiffLine, difference
 from core.profile.document import read_profile_text
+from core.profile.files import refuse_pipe
 from core.profile.key import Key
 from core.profile.presets import SUFFIX, preset_names, preset_text
 from tui.pane import Pane
@@ -76,7 +77,9 @@ def compare(pane: Pane, saved: str, text: str) -> None:
             elif at <= len(names):
                 before = preset_text(names[at - 1])
             else:
-                before = read_profile_text(str(runs[at - 1 - len(names)].path / "profile.toml"))[1]
+                path = runs[at - 1 - len(names)].path / "profile.toml"
+                refuse_pipe(path)
+                before = read_profile_text(str(path))[1]
             lines = difference(before, text)
         except PoemError as error:
             pane.tell(error)

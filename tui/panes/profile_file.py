@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from textual import on, work
 from textual.binding import Binding
+from textual.message import Message
 from textual.widgets import TextArea
 
 from core.errors import PoemError
@@ -17,6 +20,8 @@ from tui.panes.profile_editor import ProfileEditor
 from tui.widgets.dialogs import Choose, Confirm
 
 _LOOK_AT_DISK_S = 2.0
+Stamp = tuple[int, int, int]
+"""What changes when a file does."""
 _NO_STAMP = (0, 0, 0)
 DEFAULT = "tang-tiny-cpu"
 """The preset that is open at first: it works on any machine."""
@@ -33,13 +38,24 @@ class FiledPane(Pane):
         Binding("n", "new", N_("New from a preset"), id="profile.new", show=False),
     ]
 
+    @dataclass
+    class DiskSeen(Message):
+        """How a file stands on the disk."""
+
+        path: Path
+        known: Stamp | None
+        """How it stood when it was opened or saved."""
+        stamp: Stamp | None
+        """How it stands; None: it can't be seen."""
+
     def __init__(self, *, id: str) -> None:
         """Nothing is open yet."""
         super().__init__(id=id)
         self._source, self._path = DEFAULT, None  # type: str, Path | None
         self._saved: str | None = None
-        self._stamp: tuple[int, int, int] | None = None
-        self._asked_about: tuple[int, int, int] | None = None
+        self._stamp: Stamp | None = None
+        self._asked_about: Stamp | None = None
+        self._looking = False
 
     def on_mount(self) -> None:
         """Open what is to be opened, and watch the disk."""
@@ -105,7 +121,7 @@ class FiledPane(Pane):
         if answer:
             self._read(source)
 
-    def _take(self, text: str, *, saved: str, stamp: tuple[int, int, int] | None) -> None:
+    def _take(self, text: str, *, saved: str, stamp: Stamp | None) -> None:
         """Put a text into the editor."""
         self._stamp = stamp
         editor = self._editor
@@ -159,9 +175,23 @@ class FiledPane(Pane):
             self._take(self._saved or "", saved=self._saved or "", stamp=self._stamp)
 
     def _look_at_disk(self) -> None:
+        """See whether another program has changed the file; a disk that doesn't answer isn't asked again."""
+        if self._path is not None and not self._looking:
+            self._looking = True
+            self._stat(self._path, self._stamp)
+
+    @work(thread=True, exclusive=True, group="profile.disk", exit_on_error=False)
+    def _stat(self, path: Path, known: Stamp | None) -> None:
+        self.post_message(self.DiskSeen(path, known, _stamp_of(path)))
+
+    @on(DiskSeen)
+    def _disk_seen(self, event: DiskSeen) -> None:
         """Another program may have changed the file: ask once for each change."""
-        stamp = _stamp_of(self._path)
-        if self._path is None or stamp is None or stamp in (self._stamp, self._asked_about):
+        self._looking = False
+        stamp = event.stamp
+        if (event.path, event.known) != (self._path, self._stamp):
+            return  # another file was opened since, or this one saved
+        if stamp is None or stamp in (self._stamp, self._asked_about):
             return
         if self.unsaved and not (self.screen.is_current and self.has_focus_within):
             return  # whoever is busy elsewhere is asked later
@@ -215,7 +245,7 @@ class FiledPane(Pane):
             self._editor.move_cursor((max(0, min(line, self._editor.document.line_count - 1)), 0))
 
 
-def _stamp_of(path: Path | None) -> tuple[int, int, int] | None:
+def _stamp_of(path: Path | None) -> Stamp | None:
     """What tells whether a file is still the same."""
     try:
         found = path.stat() if path else None

@@ -69,6 +69,7 @@ class RunsPane(ReadingPane):
         self._marked: list[str] = []
         self._cursor_on = self._cursor_wanted = ""
         self._told: Content | None = None
+        self._offered = False
 
     def compose(self) -> ComposeResult:
         """The filter, the heads of the columns, the list, the details; words where there is no list."""
@@ -147,6 +148,7 @@ class RunsPane(ReadingPane):
         else:
             cursor = min(row_list.cursor or 0, max(0, len(ids) - 1))
         row_list.show(len(ids), self._cells, cursor=cursor)
+        self._offer()
 
     def _say_how_many(self, count: int) -> None:
         problem, query = self.workbench.runs_problem, self.wanted.query
@@ -177,7 +179,15 @@ class RunsPane(ReadingPane):
             if run.seen.id != self._cursor_on:
                 self.query_one("#run-detail", VerticalScroll).scroll_home(animate=False)
             self._cursor_on = run.seen.id
+        self._offer()
         self._show_run()
+
+    def _offer(self) -> None:
+        """Show in the footer what can be done, where that is another now."""
+        offered = self.run_under_cursor() is not None
+        if offered != self._offered:
+            self._offered = offered
+            self.refresh_bindings()
 
     def _show_run(self) -> None:
         from tui.panes.runs_details import details

@@ -20,6 +20,10 @@ from tui.panes.runs_table import Listed
 from tui.widgets.dialogs import Choose, Confirm
 
 _AT_WORK = ("starting", "running", "paused")
+_OF_A_RUN = (
+    "follow", "complete", "profile", "go_on", "end", "move", "delete", "copy_path", "command_line", "mark", "compare",
+)  # fmt: skip
+"""What is done to the run under the cursor."""
 
 
 class ActingPane(Pane):
@@ -69,6 +73,12 @@ class ActingPane(Pane):
     def deed_done(self) -> None:
         """Something about the runs or their queue has been changed."""
         raise NotImplementedError
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """Where there is no run, nothing is offered that is done to one."""
+        if action in _OF_A_RUN:
+            return self.run_under_cursor() is not None
+        return super().check_action(action, parameters)
 
     def action_follow(self) -> None:
         """Show it in the Train pane."""
@@ -136,8 +146,8 @@ class ActingPane(Pane):
         """Move it to the trash, after a question."""
         run = self.run_under_cursor()
         if not run:
-            self._tell_none()
-        elif run.seen.view.status in _AT_WORK and not run.seen.problem:
+            return
+        if run.seen.view.status in _AT_WORK and not run.seen.problem:
             self.tell(_("{run} is at work. Stop it first: x.").format(run=run.seen.id), severity="warning")
         else:
             text = _("Move {run} to the trash, with its adapter and checkpoints? u brings it back.")
@@ -157,8 +167,6 @@ class ActingPane(Pane):
         run = self.run_under_cursor()
         if run:
             self._copy(str(run.seen.path.absolute()))
-        else:
-            self._tell_none()
 
     def action_command_line(self) -> None:
         """Put one of several command lines on the clipboard."""
@@ -180,16 +188,10 @@ class ActingPane(Pane):
     def _chosen(self) -> Listed | None:
         """The run under the cursor, if it can be read; else that is told."""
         run = self.run_under_cursor()
-        if run is None:
-            self._tell_none()
-        elif run.seen.problem:
+        if run is not None and run.seen.problem:
             self.tell(run.seen.problem)
-        else:
-            return run
-        return None
-
-    def _tell_none(self) -> None:
-        self.tell(_("There is no run here."), severity="information")
+            return None
+        return run
 
     def _ask(self, title: str, text: str, yes: str, deed: Callable[[], object], *, danger: bool = False) -> None:
         def answered(answer: bool | None) -> None:
@@ -283,9 +285,8 @@ class ActingPane(Pane):
 def _going_on_words(view: RunView) -> str:
     if view.status == "queued":
         return _("{run} waits for its device. Start a process for it, should it have lost its own?").format(run=view.id)
-    step = view.checkpoints[-1].step if view.checkpoints else 0
-    if not step:
+    if not view.saved_step:
         return _("{run} has no checkpoint. Start it from its beginning?").format(run=view.id)
     return _("Go on with {run} from its checkpoint of step {step} of {steps}?").format(
-        run=view.id, step=step, steps=view.steps
+        run=view.id, step=view.saved_step, steps=view.steps
     )

@@ -75,7 +75,9 @@ def why_words(run: Listed) -> str:
         where = f"{view.error.where}: " if view.error.where else ""
         return f"{where}{view.error.message}" + (f"\n{view.error.hint}" if view.error.hint else "")
     if view.status == "died":
-        return _("Its process is gone and left no last word. r goes on from its last checkpoint.")
+        if view.saved_step:
+            return _("Its process is gone and left no last word. r goes on from its last checkpoint.")
+        return _("Its process is gone and left no last word. It has no checkpoint: r starts it from its beginning.")
     if view.status == "queued" and run.place is not None and not run.place.attended:
         return _("It waits for its device, but its process is gone. r starts another one, at the same place.")
     if view.status == "queued":
@@ -84,7 +86,9 @@ def why_words(run: Listed) -> str:
     if view.status == "paused":
         return view.pause_message or _("It waits until somebody lets it go on.")
     if view.status == "stopped":
-        return _("It was asked to end ({reason}). r goes on from its last checkpoint.").format(reason=view.stop_reason)
+        saved = _("It was asked to end ({reason}). r goes on from its last checkpoint.")
+        lost = _("It was asked to end ({reason}). It has no checkpoint: r starts it from its beginning.")
+        return (saved if view.saved_step else lost).format(reason=view.stop_reason)
     return ""
 
 

@@ -108,7 +108,7 @@ class ActingPane(ReadingPane):
         view = self.live_view
         if view is None:
             return
-        step = view.checkpoints[-1].step if view.checkpoints else 0
+        step = view.saved_step
         text = (
             _("Go on with {run} after step {step} of {steps}?") if step else _("Start {run} again from its beginning?")
         )

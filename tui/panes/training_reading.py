@@ -17,11 +17,13 @@ from textual.worker import Worker, WorkerState, get_current_worker
 
 from core.errors import PoemError
 from core.i18n import N_, _
+from core.plain import plain
 from core.runs.directory import LAST, RunDirectory
 from core.runs.view import OPEN_STATUSES, RunView
 from core.runs.wording import duration
 from tui.pane import Pane
 from tui.panes import training_console as console
+from tui.plain import fit
 from tui.run_track import Fold, Follower, RunTrack, Timed, replay
 from tui.widgets.dialogs import Choose
 from tui.wording import progress_words, short_id
@@ -34,6 +36,8 @@ _FRAME_S = 0.25
 _READ_S = 0.9
 """A run that goes on as it did isn't read more often than this."""
 _CONSOLE_S = 1.0
+_CHOICE_CELLS = 68
+"""What a line of a dialog holds at 80 columns."""
 
 
 class ReadingPane(Pane):
@@ -207,7 +211,7 @@ class ReadingPane(Pane):
             if answer is not None:
                 self.follow(ids[answer])
 
-        words = [f"{short_id(run.id)}  {progress_words(run.view, run.status or run.problem)}" for run in runs]
+        words = [fit(_choice_words(run), _CHOICE_CELLS).rstrip() for run in runs]
         at = ids.index(self.followed.id) if self.followed is not None and self.followed.id in ids else 0
         self.app.push_screen(Choose(_("Follow a run"), words, at=at), chosen)
 
@@ -348,6 +352,14 @@ class ReadingPane(Pane):
         if self._replay_timer is not None:
             self._replay_timer.stop()
         self._frames = self._replayed = self._replay_track = self._replay_timer = None
+
+
+def _choice_words(run: RunSeen) -> str:
+    """A run among others; of one that can't be read the beginning of why, without the path that its name is part of."""
+    if not run.problem:
+        return f"{short_id(run.id)}  {progress_words(run.view, run.status)}"
+    why = run.problem.partition("\n")[0].removeprefix(plain(str(run.path))).lstrip("/: ")
+    return _("{run}  unreadable: {problem}").format(run=short_id(run.id), problem=why)
 
 
 def _meant(runs: tuple[RunSeen, ...], wanted: str) -> RunSeen | None:

@@ -94,7 +94,6 @@ def in_lines(pieces: Iterable[Piece], cells: int, *, most: int) -> list[Content]
 
 def note_of(view: RunView) -> Piece:
     """What a person should know or do about a run that isn't simply at work; empty texts: nothing."""
-    saved = view.checkpoints[-1].step if view.checkpoints else 0
     match view.status:
         case "queued" if view.queued_behind:
             text = _("It waits for its device, which {run} has; it starts by itself.")
@@ -107,12 +106,17 @@ def note_of(view: RunView) -> Piece:
             message = view.pause_message.rstrip(".。")
             return _("It waits: {message}. p lets it go on.").format(message=message), "$text-warning"
         case "stopped":
-            return _("It was stopped ({reason}). r goes on after step {step}.").format(
-                reason=view.stop_reason, step=view.step
-            ), "$text-muted"
+            text = _("It was stopped ({reason}). r goes on after step {step}.")
+            if not view.saved_step:
+                text = _("It was stopped ({reason}). It has no checkpoint: r starts it from its beginning.")
+            return text.format(reason=view.stop_reason, step=view.saved_step), "$text-muted"
         case "died":
             text = _("Its process is gone and left no last word. r goes on after step {step}, its last checkpoint.")
-            return text.format(step=saved), "$text-error"
+            if not view.saved_step:
+                text = _(
+                    "Its process is gone and left no last word. It has no checkpoint: r starts it from its beginning."
+                )
+            return text.format(step=view.saved_step), "$text-error"
         case "failed" if view.error is not None:
             parts = [part for part in (view.error.where, view.error.message) if part]
             return ": ".join(parts) + (f"\n{view.error.hint}" if view.error.hint else ""), "$text-error"

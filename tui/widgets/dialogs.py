@@ -15,6 +15,7 @@ from textual.content import Content
 from textual.screen import ModalScreen
 from textual.suggester import Suggester
 from textual.widgets import Button, Input, OptionList, Static
+from textual.widgets.input import Selection
 from textual.widgets.option_list import Option
 
 from core.i18n import N_, _
@@ -154,9 +155,11 @@ class Ask(Dialog[str]):
             yield Static(classes="dialog--problem")
 
     def on_mount(self) -> None:
-        """Put the cursor in the field."""
+        """Put the cursor in the field; what is in it is selected, so that typing puts something else in its place."""
         super().on_mount()
-        self.query_one(Input).focus()
+        field = self.query_one(Input)
+        field.focus()
+        field.selection = Selection(0, len(field.value))
 
     @on(Input.Changed)
     def _changed(self) -> None:

@@ -64,7 +64,7 @@ class TabLine(Static):
 
     DEFAULT_CSS = "TabLine { height: 1; width: 1fr; background: $surface; color: $text-muted; padding: 0 1; }"
 
-    @dataclass
+    @dataclass(eq=False, repr=False)
     class Chosen(Message):
         """A tab was clicked."""
 
