@@ -57,8 +57,10 @@ def warm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[Steps],
 def talk(tmp_path: Path, steps: Steps) -> list[ModelState]:
     """Have a client do something; the states that it went through."""
     states: list[ModelState] = []
+    complaints: list[object] = []
 
     async def run() -> None:
+        asyncio.get_running_loop().set_exception_handler(lambda loop, context: complaints.append(context))
         client = ModelClient(states.append, runs_dir=tmp_path / "runs")
         try:
             await steps(client)
@@ -67,6 +69,7 @@ def talk(tmp_path: Path, steps: Steps) -> list[ModelState]:
         assert len(asyncio.all_tasks()) == 1  # this one: nothing is left behind
 
     asyncio.run(run())
+    assert complaints == []
     return states
 
 
@@ -212,15 +215,18 @@ def test_a_completion_ends_within_a_token_of_its_cancellation(warm: Callable[[St
 def test_a_killed_process_is_told_and_replaced_and_a_stuck_one_closed_at_once(tmp_path: Path, profile: str) -> None:
     async def steps(client: ModelClient) -> None:
         row = read_rows(SAMPLE).rows[0]
-        await client.encode(profile, "", row, 0)
-        os.kill(client.state.pid, signal.SIGSTOP)
+        first = await client.encode(profile, "", row, 0)
+        pid = client.state.pid
+        os.kill(pid, signal.SIGSTOP)  # so that the request is still in hand
         waiting = asyncio.create_task(client.encode(profile, "", row, 1))
         await asyncio.sleep(0)
-        os.kill(client.state.pid, signal.SIGKILL)
+        os.kill(pid, signal.SIGKILL)
         with pytest.raises(ModelGone, match="was killed, perhaps because memory ran out"):
             await waiting
-        assert "was killed" in client.state.problem
-        assert (await client.encode(profile, "", row, 0)).task == "row"
+        assert client.state.status == "off"
+        assert "was killed, perhaps because memory ran out" in client.state.problem
+        assert await client.encode(profile, "", row, 0) == first
+        assert client.state.pid not in (0, pid)
         assert client.state.problem == ""
         os.kill(client.state.pid, signal.SIGSTOP)
         began_s = time.monotonic()
@@ -232,14 +238,24 @@ def test_a_killed_process_is_told_and_replaced_and_a_stuck_one_closed_at_once(tm
 
 def test_unloading_frees_everything_and_the_next_request_loads_again(tmp_path: Path, profile: str) -> None:
     async def steps(client: ModelClient) -> None:
+        await client.unload()  # there is nothing yet
+        assert client.state == ModelState(status="off")
         first = await last_of(client, wish(profile))
         assert client.state.device == "cpu"
+        assert client.state.loaded
         pid = client.state.pid
         await client.unload()
         with pytest.raises(ProcessLookupError):
             os.kill(pid, 0)
         assert client.state == ModelState()
         assert (await last_of(client, wish(profile))).sides[0].candidates == first.sides[0].candidates
+        assert client.state.loaded
+        asked = asyncio.create_task(client.encode(profile, "", read_rows(SAMPLE).rows[0], 0))
+        await asyncio.sleep(0)
+        await client.unload()  # that frees the model and disturbs no tokens
+        assert client.state.loaded == ""
+        assert client.state.problem == ""
+        assert (await asked).task == "row"
 
     talk(tmp_path, steps)
 
@@ -276,6 +292,20 @@ def test_a_plan_says_what_the_run_will_be(warm: Callable[[Steps], None], tiny: T
 
     events = [json.loads(line) for line in (run_path / "events.jsonl").read_text(encoding="utf-8").splitlines()]
     started = next(event for event in events if "trainable_parameters" in event)
+    warm(steps)
+
+
+def test_signals_of_the_terminal_are_not_for_it(warm: Callable[[Steps], None], profile: str) -> None:
+    async def steps(client: ModelClient) -> None:
+        row = read_rows(SAMPLE).rows[0]
+        first = await client.encode(profile, "", row, 0)
+        pid = client.state.pid
+        assert os.getsid(pid) == pid
+        os.kill(pid, signal.SIGINT)
+        os.kill(pid, signal.SIGHUP)
+        assert await client.encode(profile, "", row, 0) == first
+        assert client.state.pid == pid
+
     warm(steps)
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import signal
 import stat
 import sys
 import time
@@ -13,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from core.client import CompletionRequest, ModelClient, ModelGone, ModelState
+from core.client import ModelClient, ModelGone, ModelState
 from core.data.rows import SAMPLE, Row, read_rows
 from core.errors import PoemError
 
@@ -159,58 +158,5 @@ def test_garbage_instead_of_answers(tmp_path: Path, stand_in: Callable[[str], No
     async def deed(client: ModelClient) -> None:
         with pytest.raises(PoemError):
             await asyncio.wait_for(client.encode(PROFILE, str(tmp_path), ROW, 0), 20)
-
-    with_client(tmp_path, deed)
-
-
-def test_a_killed_process_is_told_and_started_again(tmp_path: Path) -> None:
-    async def deed(client: ModelClient) -> None:
-        first = await client.encode(PROFILE, str(tmp_path), ROW, 0)
-        pid = client.state.pid
-        assert pid
-        os.kill(pid, signal.SIGSTOP)  # so that the request is still in hand
-        asked = asyncio.create_task(client.encode(PROFILE, str(tmp_path), ROW, 0))
-        await asyncio.sleep(0)
-        os.kill(pid, signal.SIGKILL)
-        with pytest.raises(ModelGone, match="memory"):
-            await asked
-        assert client.state.status == "off"
-        assert "memory" in client.state.problem
-        # Unseen: it dies while nothing is asked of it.
-        assert await client.encode(PROFILE, str(tmp_path), ROW, 0) == first
-        assert client.state.pid not in (0, pid)
-        assert client.state.problem == ""
-
-    with_client(tmp_path, deed)
-
-
-def test_signals_of_the_terminal_are_not_for_it(tmp_path: Path) -> None:
-    async def deed(client: ModelClient) -> None:
-        first = await client.encode(PROFILE, str(tmp_path), ROW, 0)
-        pid = client.state.pid
-        assert os.getsid(pid) == pid
-        os.kill(pid, signal.SIGINT)
-        os.kill(pid, signal.SIGHUP)
-        assert await client.encode(PROFILE, str(tmp_path), ROW, 0) == first
-        assert client.state.pid == pid
-
-    with_client(tmp_path, deed)
-
-
-def test_unload_frees_what_a_model_holds_and_disturbs_no_tokens(tmp_path: Path) -> None:
-    request = CompletionRequest("白日依山盡，", PROFILE, str(tmp_path), "", False, 1, 1, None, False)
-
-    async def deed(client: ModelClient) -> None:
-        await client.unload()
-        assert client.state == ModelState(status="off")
-        async for _written in client.complete(request):
-            pass
-        assert client.state.loaded
-        asked = asyncio.create_task(client.encode(PROFILE, str(tmp_path), ROW, 0))
-        await asyncio.sleep(0)
-        await client.unload()
-        assert client.state.loaded == ""
-        assert client.state.problem == ""
-        assert (await asked).task == "row"
 
     with_client(tmp_path, deed)

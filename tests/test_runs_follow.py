@@ -106,7 +106,8 @@ def test_following_a_run_that_died(tmp_path: Path, capsys: pytest.CaptureFixture
     assert captured.out.splitlines() == [to_line(start(), 1000.0), to_line(STEP, 1001.0)]
     assert captured.err.splitlines() == [
         f"The run {FIRST} has died: its process is gone and left no last word.",
-        f"Go on from its last checkpoint with: poemcore resume {FIRST} --runs-dir {tmp_path}",
+        "Go on from its last checkpoint, or from the beginning where it has none, with: "
+        f"poemcore resume {FIRST} --runs-dir {tmp_path}",
     ]
 
 
