@@ -18,6 +18,7 @@ from typing import Any
 
 from core.errors import PoemError
 from core.i18n import _
+from core.paths import path_of
 from core.plain import plain
 
 BUILTIN = "builtin:"
@@ -81,7 +82,7 @@ def resolve_base(base: str) -> Path:
                 where="model.base",
             )
         return folder
-    folder = Path(os.path.expanduser(base))
+    folder = path_of(base)
     if not os.path.isdir(folder):  # which answers no, where Path.is_dir raises: names too long or with a null
         cached = _cached_snapshot(base)
         if cached is None:

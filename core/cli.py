@@ -32,6 +32,7 @@ VERBS = (
     "queue",
     "complete",
     "evaluate",
+    "verse",
     "encode",
     "profile",
     "runs",

@@ -16,6 +16,7 @@ from textual.widgets import Footer, Input, Static
 import tui
 from core.client import EncodedRow, ModelClient
 from core.data.rows import Row
+from tests.pilot import running, settle
 from tui import messages
 from tui.keys import WorkScreen
 from tui.panes.dataset import DatasetPane
@@ -112,29 +113,12 @@ def drive(path: str | Path, steps: Steps, size: tuple[int, int] = (80, 24)) -> N
 
     async def run() -> None:
         app = PaneApp(str(path))
-        async with app.run_test(size=size) as pilot:
+        async with running(app, size) as pilot:
             app.pane.focus_pane()
             await settle(pilot)
             await steps(app, pilot)
 
     asyncio.run(run())
-
-
-async def settle(pilot: Pilot[None]) -> None:
-    """Let threads and messages come to an end."""
-    for _turn in range(2):
-        await pilot.app.workers.wait_for_complete()
-        await pilot.pause()
-
-
-async def until(pilot: Pilot[None], holds: Callable[[], bool]) -> None:
-    """Let the app work until something holds; a busy machine needs more turns than an idle one."""
-    for _turn in range(500):
-        if holds():
-            return
-        await settle(pilot)
-        await pilot.pause(0.02)
-    raise AssertionError("it never held")
 
 
 async def typed(pilot: Pilot[None], text: str) -> None:

@@ -13,18 +13,8 @@ from textual.widgets import Input, OptionList
 
 from core.data.column_examples import column_examples
 from core.data.rows import SAMPLE
-from tests.data_pane import (
-    PaneApp,
-    drive,
-    field,
-    lines_of,
-    poem_file,
-    poem_rows,
-    settle,
-    until,
-    with_profile,
-    write_rows,
-)
+from tests.data_pane import PaneApp, drive, field, lines_of, poem_file, poem_rows, with_profile, write_rows
+from tests.pilot import settle, until
 from tui.panes.dataset_files import check_target
 from tui.panes.dataset_lengths import bins_of, length_words
 from tui.widgets import path_input

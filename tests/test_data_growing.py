@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 from textual.pilot import Pilot
 
-from tests.data_pane import PaneApp, drive, field, poem_file, poem_rows, settle, until, write_rows
+from tests.data_pane import PaneApp, drive, field, poem_file, poem_rows, write_rows
+from tests.pilot import running, settle, until
 from tui.panes import dataset_reading
 
 
@@ -34,7 +35,7 @@ def test_a_large_file_is_looked_at_while_it_is_indexed(tmp_path: Path, monkeypat
 
     async def run() -> None:
         app = PaneApp(str(file))
-        async with app.run_test(size=(80, 24)) as pilot:
+        async with running(app) as pilot:
             app.pane.focus_pane()
             while app.rows.cursor is None:
                 await pilot.pause(0.01)
@@ -76,7 +77,7 @@ def test_an_array_is_shown_while_it_is_read_and_what_is_wrong_with_it_told_then(
 
     async def run() -> None:
         app = PaneApp(str(whole))
-        async with app.run_test(size=(80, 24)) as pilot:
+        async with running(app) as pilot:
             app.pane.focus_pane()
             await until_shown(pilot, app, "100 rows so far")
             await pilot.press("down", "down")

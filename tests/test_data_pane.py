@@ -22,13 +22,12 @@ from tests.data_pane import (
     lines_of,
     poem_file,
     poem_rows,
-    settle,
     shown,
     typed,
-    until,
     with_profile,
     write_rows,
 )
+from tests.pilot import settle, until
 from tui.panes.dataset_table import columns_for
 from tui.verse import verse_lines
 

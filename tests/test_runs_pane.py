@@ -119,7 +119,7 @@ def test_runs_that_wait_say_what_for(tmp_path: Path) -> None:
         assert "It waits for its device, but its process is gone. r starts another one" in app.detail
         with lock_run(waiting, patience_s=0):
             app.runs_pane._look_at_queue()
-            await until(pilot, lambda: f"It waits for its device, which {TANG} has." in app.detail)
+            await until(pilot, lambda: f"It waits for its device, which {TANG} had when it came." in app.detail)
         await pilot.press("down")
         await settle(pilot)
         assert "It was asked to end (SIGTERM). It has no checkpoint: r starts it from its beginning." in app.detail

@@ -81,7 +81,7 @@ def test_starting_shows_what_would_run_first(tmp_path: Path, monkeypatch: pytest
         await until(pilot, lambda: app.status == "stopped")
         assert begun == [(7, tmp_path, "tang")]
         assert app.fake.unloaded >= 1
-        assert app.told[-1] == "Started: tang. It goes on when the app is closed."
+        assert app.told[-1] == "Started, or in the queue: tang. It goes on when the app is closed."
 
     app = Stage(tmp_path)
     play(app, steps)

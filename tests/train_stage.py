@@ -53,8 +53,8 @@ PLAN = Plan(
     tokens=29285,
     supervised_tokens=10951,
     trainable_parameters=466944,
-    disk_bytes=31 * 2**20,
-    free_bytes=75 * 2**30,
+    disk_bytes=31 * 10**6,
+    free_bytes=75 * 10**9,
     queued_behind="",
     notes=("Template: chatml",),
 )

@@ -13,6 +13,7 @@ from core import __version__, i18n
 from core.cli import add_runs_dir
 from core.errors import PoemError
 from core.i18n import _
+from core.paths import path_of
 from core.plain import plain
 from core.runs.directory import find_run
 from core.runs.queue import state_directory
@@ -28,7 +29,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     i18n.use(language.parse_known_args(arguments)[0].lang)  # first, so that --help is in that language too
     about = _("A workbench for teaching a language model to write Tang poems.")
     parser = argparse.ArgumentParser(prog="poemtui", description=about, parents=[language], allow_abbrev=False)
-    things_help = _("a data file, or a profile (NAME.toml), or both; without one, what was open the last time")
+    things_help = _(
+        "a data file, or a profile (NAME.toml, or a preset's name), or both; without one, what was open the last time"
+    )
     parser.add_argument("things", nargs="*", metavar="FILE", help=things_help)
     parser.add_argument("--run", metavar="RUN", help=_("follow this run: its id, the beginning of one, or last"))
     add_runs_dir(parser)
@@ -66,7 +69,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _runs_dir(args: argparse.Namespace) -> Path:
-    return Path(args.runs_dir).expanduser()
+    return path_of(args.runs_dir)
 
 
 def _start_of(args: argparse.Namespace) -> Start:
@@ -81,14 +84,17 @@ def _start_of(args: argparse.Namespace) -> Start:
     if start.data:
         from core.data.rows import resolve_data_path
 
-        if not resolve_data_path(start.data).is_file():
+        path = resolve_data_path(start.data)
+        if not os.path.isfile(path):
             hint = _("Name a JSON, JSONL, CSV or TSV file.")
-            raise PoemError(_("there is no such file"), hint=hint, where=plain(start.data))
+            message = _("it is no ordinary file") if os.path.exists(path) else _("there is no such file")
+            raise PoemError(message, hint=hint, where=plain(start.data))
     if start.profile:
-        from core.profile.document import read_profile_text
-        from core.profile.files import refuse_pipe
+        from core.paths import refuse_pipe
+        from core.profile.document import preset_names, read_profile_text
 
-        refuse_pipe(Path(start.profile).expanduser())
+        if start.profile not in preset_names():
+            refuse_pipe(path_of(start.profile))
         read_profile_text(start.profile)
     if args.run is None:
         return start

@@ -23,6 +23,7 @@ from textual.timer import Timer
 from textual.widgets import Footer, Static
 
 from core.data.row import SAMPLE
+from core.errors import PoemError
 from core.i18n import N_, _
 from tui import messages
 from tui.pane import Pane
@@ -202,13 +203,17 @@ class PoemApp(Workbench, inherit_bindings=False):
             self.action_show("profile")
             self.call_later(self.query_one("#profile", Pane).run_action, "pick_base")
 
-    def remember(self) -> None:
-        """Write down what the next start shall find again."""
+    def remember(self) -> str:
+        """Write down what the next start shall find again; returns why that can't be had, or nothing."""
         panes = {str(pane.id): dict(pane.state()) for pane in self.query(Pane)}
         now = {"pane": self.pane, "theme": self.theme, "layout": self.layout_wanted, "panes": panes}
         if self._state_dir and now != self._remembered:
-            write_state(self._state_dir, now)
+            try:
+                write_state(self._state_dir, now)
+            except PoemError as error:
+                return error.message
             self._remembered = now
+        return ""
 
     # -- layout
 
@@ -368,12 +373,15 @@ class PoemApp(Workbench, inherit_bindings=False):
     async def action_quit(self) -> None:
         """Leave; runs go on. A profile that isn't saved is kept for the next time, and a question is asked first."""
         if self.profile_state.unsaved:
-            text = _("The profile {name} has changes that aren't saved. They will be here at the next start.")
             from tui.widgets.dialogs import Confirm
 
-            question = Confirm(
-                _("Quit"), text.format(name=self.profile_state.source), yes=_("Quit"), no=_("Stay"), danger=False
-            )
+            problem = self.remember()
+            text = _("The profile {name} has changes that aren't saved. They will be here at the next start.")
+            if problem:
+                text = _("The profile {name} has changes that aren't saved, and they can't be kept here: {problem}")
+                text += " " + _("Save them to a file, or they are lost.")
+            text = text.format(name=self.profile_state.source, problem=problem)
+            question = Confirm(_("Quit"), text, yes=_("Quit"), no=_("Stay"), danger=bool(problem))
             self.push_screen(question, self._quit_answered)
         else:
             self.leave()

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from core.errors import PoemError
-from core.profile.files import refuse_pipe
+from core.paths import refuse_pipe
 from core.runs import events
 from core.runs.directory import RunDirectory, list_runs
 from core.runs.event_log import read_events

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from operator import itemgetter
 
-from core.profile.files import refuse_pipe
+from core.paths import refuse_pipe
 from core.runs.directory import RunDirectory
 from core.runs.event_log import read_events
 from core.runs.events import DeviceTaken, Event, RunQueued, RunStarted, SampleMade, StepDone

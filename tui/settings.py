@@ -12,6 +12,7 @@ from typing import Any
 
 from core.errors import PoemError
 from core.i18n import LANGUAGES, _
+from core.paths import path_of, refuse_pipe
 
 _STATE_FILE = "app.json"
 _LARGEST_BYTES = 8_000_000  # a profile that isn't saved is in it, as it is and as it was
@@ -41,7 +42,7 @@ def settings_path() -> Path:
     """`$POEMTUI_CONFIG`, else `config.toml` where the system keeps this user's settings."""
     named = os.environ.get("POEMTUI_CONFIG")
     if named:
-        return Path(named).expanduser()
+        return path_of(named)
     import platformdirs
 
     return platformdirs.user_config_path("poemtui") / "config.toml"
@@ -53,6 +54,7 @@ def read_settings(path: Path) -> Settings:
     Raises:
         PoemError: it can't be read, or something in it is none of these.
     """
+    refuse_pipe(path)
     try:
         with path.open("rb") as file:
             text = file.read(_LARGEST_BYTES)
@@ -125,19 +127,22 @@ def _wrong(path: Path, message: str, known: tuple[str, ...]) -> PoemError:
 
 def read_state(directory: Path) -> dict[str, Any]:
     """What the app remembers; nothing where that is lost or damaged, which is no harm."""
+    path = directory / _STATE_FILE
     try:
-        with (directory / _STATE_FILE).open("rb") as file:
+        refuse_pipe(path)
+        with path.open("rb") as file:
             state = json.loads(file.read(_LARGEST_BYTES))
-    except (OSError, ValueError, RecursionError):
+    except (PoemError, OSError, ValueError, RecursionError):
         return {}
     return state if isinstance(state, dict) else {}
 
 
 def write_state(directory: Path, state: Mapping[str, Any]) -> None:
-    """Remember it; a disk that refuses is no reason to keep anybody from leaving."""
+    """Remember it.
+
+    Raises:
+        PoemError: it can't be written.
+    """
     from core.runs.storage import write_json
 
-    try:
-        write_json(directory / _STATE_FILE, state)
-    except PoemError:
-        return
+    write_json(directory / _STATE_FILE, state)

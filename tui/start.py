@@ -20,8 +20,19 @@ class Start:
 
 
 def start_of(things: list[str], run: str = "") -> Start:
-    """What arguments mean: what ends in `.toml` is a profile, anything else a data file; the pane follows from it."""
-    data = next((thing for thing in things if not thing.endswith(".toml")), "")
-    profile = next((thing for thing in things if thing.endswith(".toml")), "")
+    """What arguments mean; the pane follows from it.
+
+    What ends in `.toml` is a profile, a preset's name is that preset, and anything else is a data file.
+    """
+    data = next((thing for thing in things if not _is_profile(thing)), "")
+    profile = next((thing for thing in things if _is_profile(thing)), "")
     pane = "train" if run else "profile" if profile and not data else "data" if data else ""
     return Start(data=data, profile=profile, run=run, pane=pane)
+
+
+def _is_profile(thing: str) -> bool:
+    if thing.endswith(".toml"):
+        return True
+    from core.profile.presets import preset_names
+
+    return thing in preset_names()

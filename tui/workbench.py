@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from textual import on, work
 from textual.app import App
+from textual.message import Message
 from textual.reactive import var
 from textual.worker import Worker, WorkerState, get_current_worker
 
@@ -194,6 +195,15 @@ class Workbench(App[None]):
             self._looking = False
             self.push_screen(ErrorReport(_("Looking at the runs failed"), report_of(event.worker.error)))
 
+    async def _dispatch_message(self, message: Message) -> None:
+        """Do what a message asks for; an accident in it ends that, and not the app's reading of messages."""
+        try:
+            await super()._dispatch_message(message)
+        except Exception as error:
+            if self.is_headless:
+                raise
+            self._handle_exception(error)
+
     def _handle_exception(self, error: Exception) -> None:
         """An accident in the app itself: what is open is kept, the person is told once, and can still leave.
 
@@ -204,12 +214,19 @@ class Workbench(App[None]):
         if self.is_headless or self._has_reported:
             super()._handle_exception(error)
             return
-        from tui.widgets.dialogs import ErrorReport, report_of
-
         self._has_reported = True
         self.remember()
+        self.call_later(self._report, error)
+
+    def _report(self, error: Exception) -> None:
+        from tui.widgets.dialogs import ErrorReport, report_of
+
+        for screen in self.screen_stack[1:]:
+            if not screen.is_running:  # a dialog that the accident happened in takes no key any more
+                self._screen_stack.remove(screen)
         title = _("A part of the app has stopped; runs go on. Leave with ctrl+q and start it again.")
         self.push_screen(ErrorReport(title, report_of(error)))
 
-    def remember(self) -> None:
-        """Write down what the next start shall find again."""
+    def remember(self) -> str:
+        """Write down what the next start shall find again; returns why that can't be had, or nothing."""
+        return ""

@@ -70,6 +70,11 @@ class ReadRows:
         """Rows known so far."""
         return len(self._rows)
 
+    @property
+    def is_changed(self) -> bool:
+        """They are kept as they were read."""
+        return False
+
     def row(self, position: int) -> Row | BadRow:
         """The row at a position."""
         return self._rows[position]

@@ -51,6 +51,10 @@ class Rows(Protocol):
     def complete(self) -> bool:
         """Whether these are all."""
 
+    @property
+    def is_changed(self) -> bool:
+        """Whether rows that are yet to be read may be others than they were, or gone."""
+
     def row(self, position: int) -> Row | BadRow:
         """The row at a position, from 0."""
 
@@ -136,6 +140,11 @@ class IndexedRows:
         """Whether these are all."""
         return self._index.complete
 
+    @property
+    def is_changed(self) -> bool:
+        """Whether the file was written to since it was opened."""
+        return self._index.is_changed
+
     def row(self, position: int) -> Row | BadRow:
         """The row at a position, read from the file or remembered."""
         return self._row(position)
@@ -156,7 +165,7 @@ class IndexedRows:
         for position in positions:
             if isinstance(_row_of(self._index, self.mapping, position), Row):
                 yield self.line(position).strip()
-        if self._index.is_changed:
+        if self.is_changed:
             raise file_changed(self._real)
 
 

@@ -5,7 +5,6 @@ It must not know what is made of a row: tasks, templates and the held-out split 
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -21,6 +20,7 @@ from core.data.row import Row as Row
 from core.data.text_file import read_text_file
 from core.errors import PoemError
 from core.i18n import _
+from core.paths import path_of
 
 _BUILTIN_PREFIX = "builtin:"
 _BUILTIN_FILES = {"tang-sample": Path(__file__).parent / "sample" / "tang_sample_400_rich.jsonl"}
@@ -74,7 +74,7 @@ def resolve_data_path(path: str, *, relative_to: Path | None = None) -> Path:
                 where="data.path",
             )
         return _BUILTIN_FILES[name]
-    expanded = Path(os.path.expanduser(path))
+    expanded = path_of(path)
     return relative_to / expanded if relative_to else expanded
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from core.errors import PoemError
 from core.i18n import _
+from core.paths import path_of
 from core.plain import plain
 from core.profile.document import check_text, load_profile, problems_error
 from core.profile.schema import Profile
@@ -97,7 +98,7 @@ def _find_adapter(
         return None, None
     from core.model.lora import check_adapter
 
-    adapter = adapter.expanduser()
+    adapter = path_of(str(adapter))
     check_adapter(adapter)
     whole = adapter.resolve()
     # runs/ID/adapter, or runs/ID/checkpoints/step-000200/adapter

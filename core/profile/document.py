@@ -10,11 +10,11 @@ import functools
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
-from pathlib import Path
 from typing import Any
 
 from core.errors import PoemError
 from core.i18n import _
+from core.paths import path_of
 from core.plain import plain
 from core.profile.checks import check_values
 from core.profile.lines import KeyPath, find_lines, line_of
@@ -98,7 +98,7 @@ def read_profile_text(name_or_path: str) -> tuple[str, str]:
     is_path = name_or_path.endswith(SUFFIX) or "/" in name_or_path or os.sep in name_or_path
     if not is_path and name_or_path in preset_names():
         return name_or_path, preset_text(name_or_path)
-    path = Path(os.path.expanduser(name_or_path))
+    path = path_of(name_or_path)
     shown = plain(name_or_path)
     try:
         with path.open("rb") as file:
@@ -169,7 +169,7 @@ def _sorted(problems: Sequence[Problem]) -> tuple[Problem, ...]:
 
 def _hint_of_names(name_or_path: str) -> str:
     """The nearest profile file beside it or preset, and the presets there are."""
-    path = Path(os.path.expanduser(name_or_path))
+    path = path_of(name_or_path)
     presets = preset_names()
     near = nearest(path.stem, presets)
     if near is None:

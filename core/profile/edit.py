@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 import tomllib
 from collections.abc import Iterator, Mapping
@@ -29,8 +30,13 @@ def set_value(text: str, key: str, value: Any) -> str:
         value: a text, number, list of texts or table of texts.
 
     Raises:
-        PoemError: the text isn't TOML, or something else stands where the key's table should.
+        PoemError: the text isn't TOML, something else stands where the key's table should, or the value isn't Unicode.
     """
+    try:
+        json.dumps(value, ensure_ascii=False, default=str).encode("utf-8")
+    except UnicodeEncodeError:
+        hint = _("If it is the name of a file, rename that.")
+        raise PoemError(_("this isn't Unicode, and no profile can hold it"), hint=hint, where=key) from None
     table, _dot, field = key.rpartition(".")
     document = _document(text)
     held = document.get(table, {})

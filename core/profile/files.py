@@ -12,16 +12,6 @@ from core.i18n import _
 from core.plain import plain
 
 
-def refuse_pipe(path: Path) -> None:
-    """Refuse what nobody can wait for: reading a pipe takes until somebody writes to it.
-
-    Raises:
-        PoemError: it is there, and neither a file nor a folder.
-    """
-    if os.path.exists(path) and not (os.path.isfile(path) or os.path.isdir(path)):
-        raise PoemError(_("it is no ordinary file"), where=plain(str(path)))
-
-
 def write_profile_text(path: Path, text: str) -> None:
     """Write a text as it stands.
 

@@ -14,9 +14,9 @@ from typing import Any
 
 from core.errors import PoemError
 from core.i18n import _
+from core.paths import refuse_pipe
 from core.plain import plain
 from core.profile.document import check_text, problems_error
-from core.profile.files import refuse_pipe
 from core.profile.schema import Profile
 from core.runs.checkpoints import checkpoints
 from core.runs.directory import RunDirectory

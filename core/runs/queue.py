@@ -17,6 +17,7 @@ from pathlib import Path
 
 from core.errors import PoemError
 from core.i18n import _
+from core.paths import path_of
 from core.plain import plain
 from core.runs.directory import RunDirectory
 from core.runs.lock import HeldLock, hold, is_held, is_locked
@@ -55,7 +56,7 @@ def state_directory() -> Path:
     """
     named = os.environ.get("POEMTUI_STATE")
     if named:
-        path = Path(named).expanduser().absolute()
+        path = path_of(named).absolute()
     else:
         import platformdirs
 

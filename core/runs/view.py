@@ -11,7 +11,7 @@ from collections import deque
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
-from core.profile.files import refuse_pipe
+from core.paths import refuse_pipe
 from core.runs.directory import RunDirectory, check_run
 from core.runs.event_log import iter_events
 from core.runs.events import (

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import argparse
 import sys
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from core.cli import add_runs_dir, add_verb, count, print_json, seconds
 from core.errors import PoemError
 from core.i18n import _
+from core.paths import path_of
 from core.plain import plain
 from core.runs.control import ACTIONS, ask, await_answer, take_away
 from core.runs.lock import is_locked
@@ -59,7 +59,7 @@ def run(args: argparse.Namespace) -> int:
         )
     if args.value is not None and args.value > 10**9:
         raise PoemError(_("so many steps no run has"), where="eval-every")
-    found = find_run(Path(args.runs_dir).expanduser(), args.wanted_run)
+    found = find_run(path_of(args.runs_dir), args.wanted_run)
     return ask_and_say(found, args.action, args.value or 0, timeout_s=args.timeout, as_json=args.json)
 
 

@@ -14,6 +14,7 @@ from typing import Any
 from core.cli import add_verb, print_json
 from core.errors import PoemError
 from core.i18n import _
+from core.paths import path_of
 from core.plain import plain
 
 
@@ -41,7 +42,7 @@ def run(args: argparse.Namespace) -> int:
     from core.convert import check_target, is_hub_id
 
     columns = _parse_columns(args.columns)
-    out = Path(args.out).expanduser()
+    out = path_of(args.out)
     source = args.source if is_hub_id(args.source) else os.path.expanduser(args.source)
     check_target(source, out, force=args.force)
     wanted = {

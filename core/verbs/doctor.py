@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
-from pathlib import Path
 from typing import Any
 
 from core.cli import add_runs_dir, add_verb, print_json
 from core.i18n import N_, _
+from core.paths import path_of
 from core.verbs.runs import cell_width
 
 LEVEL_LABELS = {"ok": N_("ok"), "warn": N_("warning"), "bad": N_("bad")}
@@ -35,7 +35,7 @@ def run(args: argparse.Namespace) -> int:
     from core.doctor import findings
     from core.machine import look
 
-    found = findings(look(Path(args.runs_dir).expanduser()))
+    found = findings(look(path_of(args.runs_dir)))
     if args.json:
         print_json({"findings": [dataclasses.asdict(finding) for finding in found]})
     else:

@@ -8,11 +8,11 @@ import sys
 import time
 from collections.abc import Callable
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 from core.cli import add_runs_dir, add_verb, count
 from core.i18n import _
+from core.paths import path_of
 from core.plain import plain
 from core.runs.directory import RunDirectory, find_run, typed
 from core.runs.event_log import offset_of_last, read_events
@@ -47,7 +47,7 @@ def add(subparsers: Any) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Follow until the run is over: exit 0 when it finished or was stopped, 1 when it failed or died."""
-    directory = find_run(Path(args.runs_dir).expanduser(), args.run_id)
+    directory = find_run(path_of(args.runs_dir), args.run_id)
     last = None if args.all or (args.json and args.last is None) else _LAST if args.last is None else args.last
     status = follow_run(directory, as_json=args.json, last=last, wait=lambda: time.sleep(_POLL_S))
     if sys.stdout.isatty() and not args.json:

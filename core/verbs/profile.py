@@ -11,6 +11,7 @@ from core import i18n
 from core.cli import add_verb, print_json
 from core.errors import PoemError
 from core.i18n import _
+from core.paths import path_of
 from core.plain import plain
 
 if TYPE_CHECKING:
@@ -125,7 +126,7 @@ def _new(args: argparse.Namespace) -> int:
             where=shown,
         )
     text = preset_text(args.preset)
-    path = Path(os.path.expanduser(args.file))
+    path = path_of(args.file)
     try:
         if args.force:
             _replace(path, text)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from core.cli import add_runs_dir, add_verb, print_json
 from core.errors import PoemError
 from core.i18n import _
+from core.paths import path_of
 from core.plain import plain
 from core.runs.directory import typed
 
@@ -49,7 +50,7 @@ def run(args: argparse.Namespace) -> int:
             raise PoemError(
                 _("cancel needs RUN; move needs RUN and PLACE"), hint=_("See: poemcore queue --help"), where="queue"
             )
-        found = _find(args.wanted_run, Path(args.runs_dir).expanduser())
+        found = _find(args.wanted_run, path_of(args.runs_dir))
         if args.action == "cancel":
             _cancel(found)
         elif args.place < 1:

@@ -5,12 +5,12 @@ from __future__ import annotations
 import argparse
 import contextlib
 import sys
-from pathlib import Path
 from typing import Any
 
 from core.cli import add_runs_dir, add_verb, count
 from core.errors import PoemError
 from core.i18n import _
+from core.paths import path_of
 from core.plain import plain
 
 
@@ -49,7 +49,7 @@ def run(args: argparse.Namespace) -> int:
     from core.verbs.control import ask_and_say
     from core.verbs.train import ProgressLine, print_outcome, say_command, say_started
 
-    found = find_run(Path(args.runs_dir).expanduser(), args.wanted_run)
+    found = find_run(path_of(args.runs_dir), args.wanted_run)
     if is_locked(found) and view_run(found).status == "paused":
         if args.overrides or args.from_step is not None:
             raise PoemError(

@@ -6,12 +6,12 @@ import argparse
 import sys
 import unicodedata
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 from core.cli import add_runs_dir, add_verb, print_json
 from core.errors import PoemError
 from core.i18n import _
+from core.paths import path_of
 from core.plain import plain
 from core.runs.directory import RunDirectory, list_runs
 from core.runs.view import RunView, view_run
@@ -28,7 +28,7 @@ def add(subparsers: Any) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Print the table, or `{"runs": [...]}`. A run whose files can't be read is named on stderr and left out."""
-    runs_dir = Path(args.runs_dir).expanduser()
+    runs_dir = path_of(args.runs_dir)
     seen: list[tuple[RunDirectory, RunView]] = []
     refused = False
     for directory in list_runs(runs_dir):

@@ -5,11 +5,11 @@ from __future__ import annotations
 import argparse
 import sys
 import time
-from pathlib import Path
 from typing import Any
 
 from core.cli import add_runs_dir, add_verb, print_json, seconds
 from core.i18n import _
+from core.paths import path_of
 from core.plain import plain
 
 _POLL_S = 0.05
@@ -38,7 +38,7 @@ def run(args: argparse.Namespace) -> int:
     from core.runs.view import view_run
     from core.runs.wording import status_words
 
-    found = find_run(Path(args.runs_dir).expanduser(), args.wanted_run)
+    found = find_run(path_of(args.runs_dir), args.wanted_run)
     ask_to_end(found, now=args.now)
     until_s = time.monotonic() + args.timeout
     while is_locked(found) and time.monotonic() < until_s:

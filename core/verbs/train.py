@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from core.cli import add_runs_dir, add_verb, print_json
 from core.i18n import _
+from core.paths import path_of
 from core.plain import plain
 from core.runs.directory import typed
 
@@ -46,7 +47,7 @@ def run(args: argparse.Namespace) -> int:
 
     profile = load_profile(args.profile, overrides=args.overrides)
     say_command(profile)
-    runs_dir = Path(args.runs_dir).expanduser()
+    runs_dir = path_of(args.runs_dir)
     name = args.name or run_name(Path(args.profile).stem)
     if args.detach:
         from core.runs.launch import start_detached

@@ -11,6 +11,7 @@ from textual.message import Message
 
 from core.errors import PoemError
 from core.i18n import N_, _
+from core.paths import path_of
 from core.plain import plain
 from tui.pane import Pane
 from tui.panes import completion_rows as rows
@@ -69,7 +70,7 @@ class KeepingPane(Pane):
         if found is None:
             return
         if self.save_path:
-            self._save(Path(self.save_path).expanduser(), *found)
+            self._save(path_of(self.save_path), *found)
         else:
             self.action_save_elsewhere()
 
@@ -82,7 +83,7 @@ class KeepingPane(Pane):
         def save(answer: str | None) -> None:
             if answer:
                 self.save_path = self._offered_path = answer.strip()
-                self._save(Path(self.save_path).expanduser(), *found)
+                self._save(path_of(self.save_path), *found)
 
         text = _("Poems are added to this JSONL file as rows, from now on without a question. The Data pane opens it.")
         self.app.push_screen(Ask(_("Save as a row"), text=text, value=self._offered_path, check=rows.check_path), save)

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from core.errors import PoemError
 from core.i18n import _
+from core.paths import path_of
 from core.plain import plain
 from core.runs.directory import RunDirectory
 from core.runs.storage import read_json
@@ -42,12 +43,12 @@ def instruction_of(run: Path | None) -> str:
 
 def check_path(text: str) -> str:
     """What is wrong with a path to save to; empty: nothing."""
-    path = Path(text.strip()).expanduser()
+    path = path_of(text.strip())
     if not text.strip():
         return _("Give the name of a file.")
     if path.suffix.lower() not in (".jsonl", ".ndjson"):
         return _("Rows are added to a JSONL file: give a name that ends in .jsonl.")
-    if not path.parent.is_dir():
+    if not os.path.isdir(path.parent):
         return _("There is no folder {folder}.").format(folder=plain(str(path.parent)))
     return ""
 

@@ -106,6 +106,8 @@ class DatasetPane(FilePane):
         self._show_rows()
         if not self.wanted.is_whole:
             self.find(self.wanted)
+        if self.has_focus:  # which the list lost while there was none
+            self.screen.set_focus(self.query_one(RowList))
 
     def file_failed(self, failure: Unreadable) -> None:
         """Count nothing."""

@@ -5,6 +5,7 @@ How rows are shown is `dataset`'s matter.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
@@ -14,7 +15,9 @@ from textual import on
 from textual.widgets import Static
 
 from core.data.row import SAMPLE
+from core.errors import PoemError
 from core.i18n import _
+from core.paths import path_of
 from tui import messages
 from tui.panes.dataset_reading import ReadingPane, Unreadable
 from tui.plain import content
@@ -92,7 +95,11 @@ class FilePane(ReadingPane):
         if self.file is not None:
             from core.data.column_examples import column_examples
 
-            examples = column_examples(self.path)
+            try:
+                examples = column_examples(self.path)
+            except PoemError as error:
+                self.tell(error)
+                return
         elif examples:
             problem = self._problem
         if not examples:
@@ -116,6 +123,10 @@ class FilePane(ReadingPane):
 
     def action_use(self) -> None:
         """Make the profile train on this file."""
+        if not self.path.isprintable() and any("\ud800" <= one <= "\udfff" for one in self.path):
+            text = _("The name of this file isn't UTF-8: no profile can hold it. Rename the file.")
+            self.tell(text, severity="warning")
+            return
         values: dict[str, Any] = {"data.path": self.path}
         profile = self.workbench.profile_state.profile
         if self.columns or (profile is not None and profile.data.columns and profile.data.path != self.path):
@@ -155,8 +166,8 @@ class FilePane(ReadingPane):
 
         if not answer:
             return
-        path = Path(answer.strip()).expanduser()
-        if path.exists():
+        path = path_of(answer.strip())
+        if os.path.lexists(path):
             text = _("{path} exists. What is in it would be lost.").format(path=path)
             question = Confirm(_("Export"), text, yes=_("Overwrite"), danger=True)
             self.app.push_screen(question, partial(self._overwrite, path))
@@ -178,11 +189,11 @@ class FilePane(ReadingPane):
 
 def check_target(answer: str) -> str:
     """What is wrong with the name of a file that is to be written; nothing where it will do."""
-    path = Path(answer.strip()).expanduser()
+    path = path_of(answer.strip())
     if not answer.strip():
         return _("A name is needed.")
-    if path.is_dir():
+    if os.path.isdir(path):
         return _("That is a folder: name a file in it.")
-    if not path.parent.is_dir():
+    if not os.path.isdir(path.parent):
         return _("There is no folder {folder}.").format(folder=path.parent)
     return ""

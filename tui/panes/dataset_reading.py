@@ -15,6 +15,7 @@ from textual.message import Message
 from textual.worker import get_current_worker
 
 from core.errors import PoemError
+from core.i18n import _
 from tui.pane import Pane
 
 if TYPE_CHECKING:
@@ -297,6 +298,8 @@ def found(file: OpenFile, view: View, go_on: Callable[[], bool]) -> Iterator[tup
             if view.in_file_order:
                 yield order, query.problem, False
     problem = query.problem
+    if rows.is_changed:
+        problem = _("The file has changed since it was opened: o opens it again.")
     if view.sort == "number":
         order = order[::-1] if view.descending else order
     elif go_on():

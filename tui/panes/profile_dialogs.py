@@ -22,10 +22,10 @@ from core.base_folder import BUILTIN
 from core.errors import PoemError
 from core.i18n import N_, _
 from core.model_folders import FolderFacts, folders_in, look_at_folder
+from core.paths import path_of, refuse_pipe
 from core.profile.cursor import suggestions_at
 from core.profile.difference import DiffLine, difference
 from core.profile.document import read_profile_text
-from core.profile.files import refuse_pipe
 from core.profile.key import Key
 from core.profile.presets import SUFFIX, preset_names, preset_text
 from tui.pane import Pane
@@ -95,7 +95,7 @@ def ask_where(pane: Pane, suggested: str, path: Path | None, then: Callable[[Pat
     def chosen(answer: str | None) -> None:
         if not answer:
             return
-        found = Path(os.path.expanduser(answer))
+        found = path_of(answer)
         if os.path.lexists(found) and found != path:
             text = _("{path} is there already.").format(path=found)
             question = Confirm(_("Save as"), text, yes=_("Write over it"), danger=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from rich.style import Style
@@ -22,10 +23,8 @@ _COLOURS = TextAreaTheme(
         "string": Style(color="green"),
         "number": Style(color="magenta"),
         "boolean": Style(color="magenta"),
-        "comment": Style(dim=True),
         "type": Style(color="cyan"),
         "property": Style(color="cyan"),
-        "operator": Style(dim=True),
     },
 )
 
@@ -34,9 +33,13 @@ class ProfileEditor(TextArea):
     """A code editor whose text is a profile."""
 
     DEFAULT_CSS = """
-    ProfileEditor, ProfileEditor:focus { border: none; padding: 0; background: $background; }
+    ProfileEditor, ProfileEditor:focus {
+        border: none; padding: 0; background: $background;
+        & .text-area--gutter { color: $text-muted; }
+        & > .profile-editor--aside { color: $text-muted; }
+    }
     """
-    COMPONENT_CLASSES = {"profile-editor--problem"}
+    COMPONENT_CLASSES = {"profile-editor--problem", "profile-editor--aside"}
 
     def __init__(self, *, id: str) -> None:
         """An empty editor."""
@@ -46,6 +49,24 @@ class ProfileEditor(TextArea):
         self.cursor_blink = False
         self._bindings.key_to_bindings.pop("f7", None)  # the pane has another use for it
         self._marked: frozenset[int] = frozenset()
+
+    def on_mount(self) -> None:
+        """Take up the colours of the app's theme, and of the next one."""
+        self._take_colours()
+        self.app.theme_changed_signal.subscribe(self, lambda _theme: self._take_colours())
+
+    def _take_colours(self) -> None:
+        """Colour comments as the theme does what matters less: dim, as terminals do it, is hard to read."""
+        aside = Style(color=self.get_component_rich_style("profile-editor--aside").color)
+        styles = {**_COLOURS.syntax_styles, "comment": aside, "operator": aside}
+        self.register_theme(replace(_COLOURS, syntax_styles=styles))
+        self._set_theme(_COLOURS.name)
+
+    def _build_highlight_map(self) -> None:
+        """A comment behind a value is a part of its pair, whose colour would be that of the comment."""
+        super()._build_highlight_map()
+        for highlights in self._highlights.values():
+            highlights.sort(key=lambda highlight: highlight[2] == "comment")
 
     def show_text(self, text: str) -> None:
         """Load a text; of a very long one every key would take long if its colours were worked out again."""

@@ -15,6 +15,7 @@ from textual.widgets import TextArea
 
 from core.errors import PoemError
 from core.i18n import N_, _
+from core.paths import path_of
 from tui.pane import Pane
 from tui.panes.profile_editor import ProfileEditor
 from tui.widgets.dialogs import Choose, Confirm
@@ -91,8 +92,8 @@ class FiledPane(Pane):
 
     def _read(self, source: str) -> bool:
         """Open what can be read; else say why, and keep what is open."""
+        from core.paths import refuse_pipe
         from core.profile.document import preset_names, read_profile_text
-        from core.profile.files import refuse_pipe
 
         path = None if source in preset_names() else self._place_of(source)
         stamp = _stamp_of(path)
@@ -113,7 +114,7 @@ class FiledPane(Pane):
 
     def _place_of(self, source: str) -> Path | None:
         """The file that a profile is saved to; None of a run's own one, which says for ever what the run was."""
-        path = Path(os.path.expanduser(source))
+        path = path_of(source)
         folder = os.path.abspath(path.parent.parent)
         return None if path.name == "profile.toml" and folder == os.path.abspath(self.workbench.runs_dir) else path
 

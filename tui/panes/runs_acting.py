@@ -148,7 +148,10 @@ class ActingPane(Pane):
         if not run:
             return
         if run.seen.view.status in _AT_WORK and not run.seen.problem:
-            self.tell(_("{run} is at work. Stop it first: x.").format(run=run.seen.id), severity="warning")
+            text = _("{run} is at work. Stop it first: x.")
+            if run.seen.view.status == "queued":
+                text = _("{run} waits in the queue. Take it out first: x.")
+            self.tell(text.format(run=run.seen.id), severity="warning")
         else:
             text = _("Move {run} to the trash, with its adapter and checkpoints? u brings it back.")
             deed = _("Delete")

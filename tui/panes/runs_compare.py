@@ -25,6 +25,7 @@ from core.runs.view import SMOOTHING, RunView
 from core.runs.wording import duration, loss_words
 from tui.panes.runs_table import Listed
 from tui.plain import content, fit
+from tui.widgets.block import Block
 from tui.widgets.dialogs import Dialog
 from tui.widgets.loss_chart import LossChart, Series
 from tui.wording import short_id
@@ -102,6 +103,15 @@ def figures(view: RunView, status: str) -> Iterator[tuple[str, str]]:
     yield _("device"), f"{view.device} {view.dtype}".strip() or "-"
 
 
+class Table(Block):
+    """Names and values, laid out for the width that there is."""
+
+    def on_resize(self) -> None:
+        """Lay them out for another one."""
+        if isinstance(self.screen, Comparison):
+            self.screen.show_table()
+
+
 class Comparison(Dialog[None]):
     """The comparison, over the whole screen; it follows runs that go on."""
 
@@ -144,7 +154,7 @@ class Comparison(Dialog[None]):
             with Container():
                 yield LossChart(id="compare-chart")
                 with VerticalScroll(can_focus=False):
-                    yield Static(id="compare-table")
+                    yield Table(id="compare-table")
             yield Static(id="compare-foot", classes="dialog--foot")
 
     def on_mount(self) -> None:
@@ -157,7 +167,6 @@ class Comparison(Dialog[None]):
     def on_resize(self, event: Resize) -> None:
         """Beside each other where there is room."""
         self.set_class(event.size.width >= _SIDE_BY_SIDE_CELLS, "-wide")
-        self.call_after_refresh(self._show_table)
 
     @work(thread=True, exclusive=True, exit_on_error=False)
     def _read_profiles(self) -> None:
@@ -169,7 +178,7 @@ class Comparison(Dialog[None]):
     @on(ProfilesRead)
     def _take_differences(self, event: ProfilesRead) -> None:
         self._differences, self._problems = event.differences, event.problems
-        self._show_table()
+        self.show_table()
 
     def _follow(self, runs: tuple[RunSeen, ...]) -> None:
         now = {run.id: run for run in runs}
@@ -203,10 +212,11 @@ class Comparison(Dialog[None]):
             now, other = other, now
         foot = _("curves: {now} · e: {other} · ↑↓ table · esc closes").format(now=now, other=other)
         self.query_one("#compare-foot", Static).update(content(foot, "$text-muted"))
-        self._show_table()
+        self.show_table()
 
-    def _show_table(self) -> None:
-        table = self.query_one("#compare-table", Static)
+    def show_table(self) -> None:
+        """Show the figures, and where the profiles differ."""
+        table = self.query_one(Table)
         width = table.size.width or self.app.size.width - 4
         table.update(Content("\n").join(self._lines(width)))
 

@@ -81,7 +81,7 @@ def why_words(run: Listed) -> str:
     if view.status == "queued" and run.place is not None and not run.place.attended:
         return _("It waits for its device, but its process is gone. r starts another one, at the same place.")
     if view.status == "queued":
-        waits = _("It waits for its device, which {run} has.").format(run=view.queued_behind)
+        waits = _("It waits for its device, which {run} had when it came.").format(run=view.queued_behind)
         return waits if view.queued_behind else _("It waits for its device.")
     if view.status == "paused":
         return view.pause_message or _("It waits until somebody lets it go on.")

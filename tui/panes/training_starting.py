@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from core.client import Plan
     from core.profile.schema import Profile
 
-_BYTES_PER_GB, _BYTES_PER_MB = 2**30, 2**20
+_BYTES_PER_GB, _BYTES_PER_MB = 10**9, 10**6
 
 
 class Waiting(Dialog[bool]):
@@ -53,6 +53,7 @@ class StartingPane(ActingPane):
     def ask_to_start(self) -> None:
         """Work out what a run of the profile in the editor would be, show it, and start it if that is wanted."""
         from core.profile.document import check_text
+        from core.profile.problem import problems_error
 
         state = self.workbench.profile_state
         if not state.source:
@@ -60,7 +61,7 @@ class StartingPane(ActingPane):
             return
         profile, problems = check_text(state.text)
         if profile is None:
-            self._offer_profile(str(problems[0]) if problems else _("The profile has problems."))
+            self._offer_profile(str(problems_error(problems[:1], state.source)))
             return
         waiting = Waiting(_("Start a run"))
         worker = self._work_out(state, profile, waiting)
@@ -118,7 +119,7 @@ class StartingPane(ActingPane):
         except PoemError as error:
             self.tell(error)
         else:
-            self._say(run, _("Started: {run}. It goes on when the app is closed."))
+            self._say(run, _("Started, or in the queue: {run}. It goes on when the app is closed."))
             self.follow(run.id)
 
 

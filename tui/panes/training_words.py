@@ -96,7 +96,7 @@ def note_of(view: RunView) -> Piece:
     """What a person should know or do about a run that isn't simply at work; empty texts: nothing."""
     match view.status:
         case "queued" if view.queued_behind:
-            text = _("It waits for its device, which {run} has; it starts by itself.")
+            text = _("It waits for its device, which {run} had when it came; it starts by itself.")
             return text.format(run=view.queued_behind), "$text-warning"
         case "queued":
             return _("It waits for its device and starts by itself."), "$text-warning"

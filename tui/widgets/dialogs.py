@@ -158,7 +158,7 @@ class Ask(Dialog[str]):
         """Put the cursor in the field; what is in it is selected, so that typing puts something else in its place."""
         super().on_mount()
         field = self.query_one(Input)
-        field.focus()
+        self.set_focus(field)  # at once: `focus` waits, and what is typed meanwhile goes astray
         field.selection = Selection(0, len(field.value))
 
     @on(Input.Changed)
