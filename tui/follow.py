@@ -10,7 +10,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from core.errors import PoemError
-from core.paths import refuse_pipe
 from core.runs import events
 from core.runs.directory import RunDirectory, list_runs
 from core.runs.event_log import read_events
@@ -69,7 +68,6 @@ class Follower:
             if ended and mark == known.mark and not known.seen.problem:
                 return known.seen
             check_private(run.path)
-            refuse_pipe(run.events_path)
             locked = is_locked(run)  # before the events: a worker that writes its last one and leaves has not died
             while not is_cancelled():
                 new, offset = read_events(run.events_path, known.offset)

@@ -11,7 +11,6 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from operator import itemgetter
 
-from core.paths import refuse_pipe
 from core.runs.directory import RunDirectory
 from core.runs.event_log import read_events
 from core.runs.events import DeviceTaken, Event, RunQueued, RunStarted, SampleMade, StepDone
@@ -145,7 +144,6 @@ class Follower:
             PoemError: it can't be read.
         """
         check_private(self.run.path)
-        refuse_pipe(self.run.events_path)
         locked = is_locked(self.run)  # before the events: a worker that writes its last one and leaves has not died
         for events in self._new(is_cancelled):
             self._fold.take(events)

@@ -15,6 +15,7 @@ from pathlib import Path
 
 from core.errors import PoemError
 from core.i18n import _
+from core.paths import refuse_pipe
 from core.plain import plain
 from core.runs.storage import check_private, storage_error, sync_directory
 
@@ -209,7 +210,7 @@ def find_run(runs_dir: Path, wanted: str) -> RunDirectory:
 
 
 def check_run(run: RunDirectory) -> RunDirectory:
-    """The run, if its directory and those in it are what they seem: no links, and not open to every user.
+    """The run, if its directory and those in it are what they seem: no links, no pipes, not open to every user.
 
     Raises:
         PoemError: one isn't.
@@ -218,6 +219,7 @@ def check_run(run: RunDirectory) -> RunDirectory:
     for part in (run.checkpoints_path, run.adapter_path, run.control_path, run.trackers_path):
         if os.path.lexists(part):
             check_private(part)
+    refuse_pipe(run.profile_path)
     return run
 
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from core.paths import refuse_pipe
 from core.runs.events import Event, parse_line, to_line
 from core.runs.storage import storage_error
 
@@ -75,6 +76,17 @@ class EventLog:
         self.close()
 
 
+def _open(path: Path) -> int | None:
+    """A descriptor to read from; None where there is no such file."""
+    try:
+        refuse_pipe(path)
+        return os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise storage_error(error, path) from error
+
+
 def read_events(path: Path, offset: int = 0) -> tuple[list[tuple[Event, float]], int]:
     """The next events of a file, at most `READ_BYTES` of it, however long it is.
 
@@ -85,13 +97,13 @@ def read_events(path: Path, offset: int = 0) -> tuple[list[tuple[Event, float]],
     Returns:
         (event, time in unix seconds) for every known event read, and the offset to go on from. The end is reached
         (for now) when that equals `offset`. A last line without a line feed is left for a later call.
+
+    Raises:
+        PoemError: it can't be read, or is no ordinary file.
     """
-    try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
-    except FileNotFoundError:
+    descriptor = _open(path)
+    if descriptor is None:
         return [], offset
-    except OSError as error:
-        raise storage_error(error, path) from error
     try:
         offset = min(offset, os.fstat(descriptor).st_size)  # somebody cut the file: go on from its new end
         data = os.pread(descriptor, READ_BYTES, offset)
@@ -108,12 +120,9 @@ def read_events(path: Path, offset: int = 0) -> tuple[list[tuple[Event, float]],
 
 def offset_of_last(path: Path, lines: int) -> int:
     """The byte at which the last so many whole lines of a file begin; it is read from its end, however long it is."""
-    try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
-    except FileNotFoundError:
+    descriptor = _open(path)
+    if descriptor is None:
         return 0
-    except OSError as error:
-        raise storage_error(error, path) from error
     try:
         end = os.fstat(descriptor).st_size
         wanted = lines + 1  # the feed before the first of them
