@@ -66,7 +66,7 @@ def test_a_pipe_in_a_run_is_no_ordinary_file_and_holds_nobody_up(tmp_path: Path)
         run_track.Follower(run).look(lambda: False)
     with pytest.raises(PoemError) as viewed:
         view_run(run)
-    assert str(followed.value) == str(viewed.value) == said
+    assert str(followed.value) == said and str(viewed.value) == f"{run.profile_path}: it is no ordinary file"
     with pytest.raises(PoemError, match="it is no ordinary file"):
         profile_of(run)
 
