@@ -47,12 +47,12 @@ SHOTS = (
     Shot("profile-80x24", SMALL, "paper", ("2", *["down"] * 21, "1")),
     Shot("train", MIDDLE, "ink", ("3", "2")),
     Shot("train-80x24", SMALL, "paper", ("3", "2")),
-    Shot("complete", MIDDLE, "ink", ("4", *POEM, "enter", "12")),
-    Shot("complete-80x24", SMALL, "paper", ("4", *POEM, "enter", "12")),
+    Shot("complete", MIDDLE, "ink", ("5", "a", *POEM, "enter", "20")),
+    Shot("complete-80x24", SMALL, "paper", ("5", "a", *POEM, "enter", "20")),
     Shot("runs", MIDDLE, "ink", ("5", "1")),
     Shot("runs-80x24", SMALL, "paper", ("5", "1")),
     Shot("tiled", WIDE, "ink", ("3", "2")),
-    Shot("tiled-zh", WIDE, "paper", ("4", *POEM, "enter", "12"), "zh-Hans"),
+    Shot("tiled-zh", WIDE, "paper", ("5", "a", *POEM, "enter", "20"), "zh-Hans"),
 )
 
 

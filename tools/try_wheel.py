@@ -22,6 +22,7 @@ if try_out("--version") != f"poemtui {core.__version__}\n":
     sys.exit("poemcore --version printed something else")
 if try_out("--help", "--lang=zh-Hans") == try_out("--help", "--lang=en"):
     sys.exit("the message catalogues are not in the wheel")
-# The preset, the sample and the built-in base's tokenizer, each by name.
+# The preset, the sample, the built-in base's tokenizer and the rhyme table, each by name.
+try_out("verse", "builtin:tang-sample", "--json")
 try_out("encode", "builtin:tang-sample", "--row", "0", "--profile", "tang-tiny-cpu", "--json")
 print("the wheel is sound")
