@@ -14,6 +14,17 @@ import pytest
 from tests.terminal import Terminal
 
 ROW = {"instruction": "寫", "input": "白日依山盡，", "output": "黃河入海流。"}
+FAILING = """
+import sys
+from tui.__main__ import main
+
+def fail(self):
+    raise ZeroDivisionError("an accident")
+
+import tui.app
+tui.app.PoemApp.action_help = fail
+sys.exit(main())
+"""
 Open = Callable[..., Terminal]
 
 
@@ -24,8 +35,8 @@ def poemtui(tmp_path: Path) -> Open:
     own |= {"POEMTUI_STATE": str(tmp_path / "state"), "POEMTUI_RUNS": str(tmp_path / "runs"), "TERM": "xterm-256color"}
     own |= {"POEMTUI_CONFIG": str(tmp_path / "config.toml"), "LC_ALL": "C.UTF-8", "PYTHONPATH": os.getcwd()}
 
-    def start(*arguments: str) -> Terminal:
-        command = [sys.executable, "-P", "-m", "tui", *arguments]
+    def start(*arguments: str, code: str = "") -> Terminal:
+        command = [sys.executable, "-P", *(("-c", code) if code else ("-m", "tui")), *arguments]
         return Terminal(command, environment=own, cwd=str(tmp_path))
 
     return start
@@ -90,3 +101,13 @@ def test_what_cannot_be_kept_is_not_promised(poemtui: Open, tmp_path: Path) -> N
         said = " ".join(" ".join(line.split("│")[1] for line in terminal.lines if line.count("│") > 1).split())
         assert "aren't saved" in said
         assert "will be here at the next start" not in said
+
+
+def test_an_accident_in_a_key_is_reported_as_often_as_it_happens(poemtui: Open, rows: Path) -> None:
+    with poemtui(rows.name, code=FAILING) as terminal:
+        terminal.see("第一首")
+        for _turn in range(3):
+            terminal.press("f1").see("an accident", timeout_s=10).press("escape")
+            terminal.miss("an accident")
+        terminal.press("down").see("›   1", timeout_s=10)
+        assert terminal.press("ctrl+q").wait(timeout_s=10) == 0

@@ -202,7 +202,8 @@ class Workbench(App[None]):
         except Exception as error:
             if self.is_headless:
                 raise
-            self._handle_exception(error)
+            self.remember()
+            self.call_later(self._report, error)
 
     def _handle_exception(self, error: Exception) -> None:
         """An accident in the app itself: what is open is kept, the person is told once, and can still leave.
@@ -211,16 +212,19 @@ class Workbench(App[None]):
         """
         if self._exit:
             return  # a widget that is being taken down was asked for something
+        if not self.is_headless:
+            self.remember()
         if self.is_headless or self._has_reported:
             super()._handle_exception(error)
             return
         self._has_reported = True
-        self.remember()
         self.call_later(self._report, error)
 
     def _report(self, error: Exception) -> None:
         from tui.widgets.dialogs import ErrorReport, report_of
 
+        if any(isinstance(screen, ErrorReport) for screen in self.screen_stack):
+            return  # one at a time
         for screen in self.screen_stack[1:]:
             if not screen.is_running:  # a dialog that the accident happened in takes no key any more
                 self._screen_stack.remove(screen)
