@@ -15,7 +15,7 @@ from textual.widgets import TextArea
 
 from core.errors import PoemError
 from core.i18n import N_, _
-from core.paths import path_of
+from core.paths import path_of, refuse_pipe
 from tui.pane import Pane
 from tui.panes.profile_editor import ProfileEditor
 from tui.widgets.dialogs import Choose, Confirm
@@ -92,7 +92,6 @@ class FiledPane(Pane):
 
     def _read(self, source: str) -> bool:
         """Open what can be read; else say why, and keep what is open."""
-        from core.paths import refuse_pipe
         from core.profile.document import preset_names, read_profile_text
 
         path = None if source in preset_names() else self._place_of(source)
