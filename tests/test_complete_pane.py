@@ -167,7 +167,7 @@ def test_what_cannot_be_asked_is_refused_in_words(tmp_path: Path) -> None:
     async def steps(pilot: Pilot[None]) -> None:
         await pilot.press("enter")
         assert app.said("problem") == "Type the first line or couplet of a poem."
-        app.profile_state = replace(app.profile_state, profile=None, problems=2)
+        app.profile_state = app.profile_state._replace(profile=None, problems=2)
         await type_line(pilot, GIVEN)
         await pilot.press("enter")
         await settle(pilot)

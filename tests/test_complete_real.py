@@ -91,13 +91,13 @@ def test_without_a_run_the_profile_names_the_model(run: RunDirectory, tmp_path: 
         assert profile is not None
         base = str(run.path.parent.parent / "base")
         named = replace(profile, model=replace(profile.model, base=base, device="cpu"))
-        app.profile_state = replace(app.profile_state, text=dump_profile(named), profile=named)
+        app.profile_state = app.profile_state._replace(text=dump_profile(named), profile=named)
         await type_line(pilot, GIVEN)
         await pilot.press("enter")
         await until(pilot, lambda: "cut off by max_new_tokens: 4" in app.text or bool(app.said("problem")))
         assert app.said("problem") == ""
         broken = replace(named, model=replace(named.model, base=str(tmp_path / "nothing")))
-        app.profile_state = replace(app.profile_state, text=dump_profile(broken), profile=broken)
+        app.profile_state = app.profile_state._replace(text=dump_profile(broken), profile=broken)
         await pilot.press("enter")
         await until(pilot, lambda: bool(app.said("problem")))
         assert "nothing" in app.said("problem")

@@ -132,7 +132,7 @@ def test_every_binding_has_an_id_and_no_id_is_two_things() -> None:
 
 def test_leaving_asks_where_the_profile_is_not_saved(tmp_path: Path) -> None:
     async def steps(pilot: Pilot[None]) -> None:
-        app.profile_state = replace(app.profile_state, unsaved=True)
+        app.profile_state = app.profile_state._replace(unsaved=True)
         await pilot.press("ctrl+q")
         await until(pilot, lambda: isinstance(app.screen, Confirm))
         said = str(app.screen.query_one(".dialog--text Static", Static).render())

@@ -251,7 +251,7 @@ def test_any_state_is_borne(tmp_path: Path, state: dict[str, object]) -> None:
 def test_columns_fit_every_width(tmp_path: Path, width: int) -> None:
     runs = [Listed(seen, base="Qwen2-1.5B", data="唐詩訓練資料" * 9) for seen in listed(tmp_path)]
     long_named = replace(runs[0].seen.view, id="20261124-101503-" + "x" * 60)
-    runs[0] = replace(runs[0], seen=replace(runs[0].seen, view=long_named))
+    runs[0] = replace(runs[0], seen=runs[0].seen._replace(view=long_named))
     table = fit_table(runs, ORDERS[0], width)
     lines = [lay_out(table.head()), *(lay_out(table.line(run)) for run in runs)]
     assert len({cell_len(line) for line in lines}) == 1

@@ -55,7 +55,7 @@ def test_starting_shows_what_would_run_first(tmp_path: Path, monkeypatch: pytest
 
     async def steps(pilot: Pilot[None]) -> None:
         app.set_profile("train.max_steps=7", "notify.command='say[/] done'")
-        app.profile_state = replace(app.profile_state, unsaved=True)
+        app.profile_state = app.profile_state._replace(unsaved=True)
         await pilot.press("s")
         await pilot.pause()
         assert "working out what would run …" in app.text
@@ -138,7 +138,7 @@ def test_a_faulty_profile_is_refused(tmp_path: Path) -> None:
         assert "No profile is open." in await in_question(pilot)
         await pilot.press("n")
         app.set_profile()
-        app.profile_state = replace(app.profile_state, text="[train]\nepochs = 0\n", profile=None, problems=1)
+        app.profile_state = app.profile_state._replace(text="[train]\nepochs = 0\n", profile=None, problems=1)
         await pilot.press("s")
         assert "train.epochs" in await in_question(pilot)
         await pilot.press("y")

@@ -5,9 +5,8 @@ A pane reads it from `self.workbench` and watches it with `self.watch(self.workb
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from textual import on, work
 from textual.app import App
@@ -33,8 +32,7 @@ _MEMORY_PARTS = 100
 _AT_WORK = ("starting", "running", "paused")
 
 
-@dataclass(frozen=True, slots=True)
-class DataState:
+class DataState(NamedTuple):
     """The data file in the Data pane."""
 
     path: str
@@ -47,8 +45,7 @@ class DataState:
     """Why it can't be read; empty where it can."""
 
 
-@dataclass(frozen=True, slots=True)
-class ProfileState:
+class ProfileState(NamedTuple):
     """The profile in the editor."""
 
     source: str
@@ -70,8 +67,7 @@ class ProfileState:
         return Path.cwd()
 
 
-@dataclass(frozen=True, slots=True)
-class RunSeen:
+class RunSeen(NamedTuple):
     """A run at one moment."""
 
     view: RunView

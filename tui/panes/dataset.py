@@ -7,7 +7,6 @@ How files are opened and rows found is `dataset_files`' and `dataset_reading`'s 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
 from functools import partial
 from typing import Any, ClassVar
 
@@ -143,8 +142,9 @@ class DatasetPane(FilePane):
         if self._row_wanted is not None and self._row_wanted in self.order:
             cursor = self.order.index(self._row_wanted)
             self._row_wanted = None
-        self.query_one(RowList).show(len(self.order), self._cells, cursor=cursor)
-        self._show_row()  # at once, so that it is painted with the list
+        with self.prevent(RowList.CursorMoved):
+            self.query_one(RowList).show(len(self.order), self._cells, cursor=cursor)
+        self.call_after_refresh(self._show_row)  # the screen is laid out for it, and the list shan't wait for that
         self._show_count()
         self._show_heads(problem)
 
@@ -233,7 +233,7 @@ class DatasetPane(FilePane):
     def _search_typed(self, event: Input.Changed) -> None:
         if not event.value.strip():
             self._row_wanted = self._number()
-        self.find(replace(self.wanted, query=event.value))
+        self.find(self.wanted._replace(query=event.value))
 
     @on(Input.Submitted, "#search")
     def _search_ended(self) -> None:
@@ -255,13 +255,13 @@ class DatasetPane(FilePane):
 
         def sort(choice: int | None) -> None:
             if choice is not None:
-                self._arrange(replace(self.wanted, sort=names[choice], descending=False))
+                self._arrange(self.wanted._replace(sort=names[choice], descending=False))
 
         self.app.push_screen(Choose(_("Sort by"), [_(ORDERS[name]) for name in names], at=at), sort)
 
     def action_reverse(self) -> None:
         """Last first, or first first again."""
-        self._arrange(replace(self.wanted, descending=not self.wanted.descending))
+        self._arrange(self.wanted._replace(descending=not self.wanted.descending))
 
     def _arrange(self, view: View) -> None:
         self._row_wanted = self._number()
@@ -284,7 +284,7 @@ class DatasetPane(FilePane):
             self._go_to_wanted()
         elif not self.wanted.is_whole:
             self._set_query("")
-            self.find(replace(self.wanted, query=""))
+            self.find(self.wanted._replace(query=""))
 
     def action_ask_row(self) -> None:
         """Ask which row to go to."""

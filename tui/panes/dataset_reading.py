@@ -26,8 +26,7 @@ _TELL_S = 0.25
 """What grows is told no more often than this."""
 
 
-@dataclass(frozen=True, slots=True)
-class View:
+class View(NamedTuple):
     """Which rows are wanted, and in which order."""
 
     query: str = ""
