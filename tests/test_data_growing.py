@@ -98,6 +98,40 @@ def test_an_array_is_shown_while_it_is_read_and_what_is_wrong_with_it_told_then(
     asyncio.run(run())
 
 
+def test_an_array_that_is_replaced_by_a_shorter_one_while_it_is_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from core.data import array_rows
+
+    may_go_on = threading.Event()
+    read = array_rows.ReadRows._read
+
+    def slowly(self: array_rows.ReadRows) -> None:
+        assert may_go_on.wait(60)
+        read(self)
+
+    monkeypatch.setattr(array_rows, "EARLY_BYTES", 0)
+    monkeypatch.setattr(array_rows.ReadRows, "_read", slowly)
+    file = tmp_path / "rows.json"
+    file.write_text(json.dumps(poem_rows() * 500), encoding="utf-8")
+
+    async def run() -> None:
+        app = PaneApp(str(file))
+        async with running(app) as pilot:
+            app.pane.focus_pane()
+            await until_shown(pilot, app, "100 rows so far")
+            await pilot.press("end")
+            file.write_text(json.dumps(poem_rows()[:3]), encoding="utf-8")
+            may_go_on.set()
+            await until(pilot, lambda: app.data_state.complete)
+            await until(pilot, lambda: " 3 rows" in app.flat)
+            assert (app.rows.cursor, app.pane.state()["row"]) == (2, 2)
+            await pilot.press("up", "down")
+            assert app.rows.cursor == 2
+
+    asyncio.run(run())
+
+
 async def until_shown(pilot: Pilot[None], app: PaneApp, text: str) -> None:
     """Let the app work until a text is on the screen, while its threads wait."""
     while text not in app.flat:

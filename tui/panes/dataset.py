@@ -111,6 +111,7 @@ class DatasetPane(FilePane):
     def file_failed(self, failure: Unreadable) -> None:
         """Count nothing."""
         super().file_failed(failure)
+        self.query_one(RowList).show(0, self._cells)
         self._count("")
 
     def rows_came(self) -> None:
@@ -196,7 +197,9 @@ class DatasetPane(FilePane):
         return () if row is None else row_cells(row, self._table_columns())
 
     def _row(self, number: int | None) -> Row | BadRow | None:
-        return None if number is None or self.file is None else self.file.rows.row(number)
+        if number is None or self.file is None or number >= self.file.rows.count:
+            return None  # the file may have become shorter since its first rows were shown
+        return self.file.rows.row(number)
 
     @on(RowList.CursorMoved)
     def _show_row(self) -> None:

@@ -80,6 +80,7 @@ class RowList(ScrollView, can_focus=True):
     def grow(self, count: int, *, remake: bool = False) -> None:
         """Further lines have come at the end; those that were there stay as they are, or are laid out anew."""
         was_empty, self._count = not self._count, count
+        self._cursor = max(0, min(self._cursor, count - 1))  # there may be fewer after all
         if remake:
             self._strips.clear()
         self._resize_to(count)
