@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -94,7 +94,7 @@ class FakeProfilePane(Pane):
         state = self.workbench.profile_state
         profile, _problems = check_text(state.text, overrides=[f"{key}={value}" for key, value in values.items()])
         if profile is not None:
-            self.workbench.profile_state = replace(state, text=dump_profile(profile), profile=profile, unsaved=True)
+            self.workbench.profile_state = state._replace(text=dump_profile(profile), profile=profile, unsaved=True)
 
 
 class Stage(OnePane):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -128,6 +127,6 @@ def test_facts(tmp_path: Path) -> None:
 def test_details_of_a_run_of_which_nothing_is_known(tmp_path: Path) -> None:
     seen = RunSeen(RunView(TANG), tmp_path / TANG, "starting")
     assert str(details(Listed(seen), None, None, 70)) == f"{TANG}  starting\n{tmp_path / TANG}"
-    evaluated = replace(seen, view=RunView(TANG, evals=((5, 3.0),), eval_loss=3.0, best=(5, 3.0)))
+    evaluated = seen._replace(view=RunView(TANG, evals=((5, 3.0),), eval_loss=3.0, best=(5, 3.0)))
     lines = str(details(Listed(evaluated), None, None, 40)).splitlines()
     assert lines[1:3] == ["held-out loss  - before, 3.000 now", "               best 3.000 at step 5"]
