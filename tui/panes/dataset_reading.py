@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from core.data.browse import Rows
     from core.data.search import Finder
 
+_MANY_ROWS = 5_000
+_PAINTED_S = 0.3
 _TELL_S = 0.25
 """What grows is told no more often than this."""
 
@@ -163,6 +165,8 @@ class ReadingPane(Pane):
             self.post_message(self.Opened(serial, Unreadable(error, _examples(path, columns))))
             return
         if rows.count <= SORTABLE_ROWS:  # so that the first key of a search is as quick as the second
+            if rows.count > _MANY_ROWS:
+                time.sleep(_PAINTED_S)  # two threads at work take turns, and the rows shan't be painted the later
             with file.lock:
                 for _piece in file.finder.search(Query(), lambda: not worker.is_cancelled):
                     pass
