@@ -45,7 +45,6 @@ PANES = {
 """The panes, and what they are called."""
 _REMEMBER_S = 10.0
 _PATIENCE_S = 1.0
-_PAINTED_S = 0.1
 _LEAST_CELLS, _LEAST_ROWS = 80, 24
 _TILED_CELLS, _TILED_ROWS = 160, 45
 
@@ -143,8 +142,7 @@ class PoemApp(Workbench, inherit_bindings=False):
         if self._patience is not None and (self.data_state.rows or self.data_state.problem):
             self._patience.stop()
             self._patience = None
-            # Known isn't painted yet: a list asks for that by messages, between which the screen seems to have no work.
-            self.set_timer(_PAINTED_S, self._mount_panes)
+            self.call_after_refresh(self._mount_panes)
 
     async def _mount_panes(self) -> None:
         from tui.panes.completion import CompletionPane
