@@ -113,8 +113,6 @@ class Facts:
 
     rows: int
     """Rows of the file that can be used."""
-    train_rows: int
-    """Rows that train, as the profile has it; 0: none can."""
     free_rows: int
     """Rows that could train: neither held out nor kin of those."""
     eval_rows: int
