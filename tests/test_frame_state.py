@@ -9,6 +9,7 @@ import time
 from pathlib import Path
 
 import pytest
+from textual.app import ComposeResult
 from textual.pilot import Pilot
 from textual.widgets import Static
 
@@ -20,6 +21,7 @@ from tui.app import PANES
 from tui.commands import all_classes
 from tui.follow import Follower
 from tui.keys import binding_ids
+from tui.panes.profile import ProfilePane
 from tui.panes.runs import RunsPane
 from tui.start import Start
 from tui.widgets.dialogs import Confirm, ErrorReport
@@ -187,6 +189,29 @@ def test_a_hangup_ends_the_app_with_everything_remembered(tmp_path: Path) -> Non
     app = make_app(tmp_path)
     play(app, steps)
     assert json.loads((tmp_path / "app.json").read_text(encoding="utf-8"))["pane"] == "runs"
+
+
+def test_whoever_leaves_before_the_panes_are_there_loses_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    draft = {"source": "tang-tiny-cpu", "draft": "# mine", "saved": "", "line": 0}
+    kept = json.dumps({"pane": "data", "panes": {"profile": draft}})
+    (tmp_path / "app.json").write_text(kept, encoding="utf-8")
+    compose = ProfilePane.compose
+    left: list[str] = []
+
+    def leave_first(self: ProfilePane) -> ComposeResult:
+        left.append(app.remember())  # what leaving does beside ending the app
+        assert (tmp_path / "app.json").read_text(encoding="utf-8") == kept
+        return compose(self)
+
+    monkeypatch.setattr(ProfilePane, "compose", leave_first)
+
+    async def steps(pilot: Pilot[None]) -> None:
+        assert left == [""] and app.query_one(ProfilePane).state()["draft"] == "# mine"
+
+    app = make_app(tmp_path)
+    play(app, steps)
 
 
 def test_it_leaves_within_a_second_while_runs_are_followed(tmp_path: Path) -> None:

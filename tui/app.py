@@ -88,6 +88,7 @@ class PoemApp(Workbench, inherit_bindings=False):
         """
         super().__init__(runs_dir)
         self._patience: Timer | None = None
+        self._is_restored = False  # whether all panes are there and have taken up what was remembered
         self.start, self.settings, self._state_dir = start, settings, state_dir
         self._remembered: dict[str, Any] = read_state(state_dir) if state_dir else {}
         for theme in THEMES:
@@ -184,6 +185,7 @@ class PoemApp(Workbench, inherit_bindings=False):
             state = panes.get(pane.id) if isinstance(panes, dict) else None
             if isinstance(state, dict):
                 pane.restore(state)
+        self._is_restored = True
         if self.start.profile:
             self.post_message(messages.OpenProfile(self.start.profile))
         if self.start.run:
@@ -205,6 +207,8 @@ class PoemApp(Workbench, inherit_bindings=False):
 
     def remember(self) -> str:
         """Write down what the next start shall find again; returns why that can't be had, or nothing."""
+        if not self._is_restored:
+            return ""  # what was remembered stands as it is, and panes that are being mounted can't be asked yet
         panes = {str(pane.id): dict(pane.state()) for pane in self.query(Pane)}
         now = {"pane": self.pane, "theme": self.theme, "layout": self.layout_wanted, "panes": panes}
         if self._state_dir and now != self._remembered:

@@ -5,6 +5,7 @@ A pane reads it from `self.workbench` and watches it with `self.watch(self.workb
 
 from __future__ import annotations
 
+import contextlib
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -198,7 +199,7 @@ class Workbench(App[None]):
         except Exception as error:
             if self.is_headless:
                 raise
-            self.remember()
+            self._remember_what_is_left()
             self.call_later(self._report, error)
 
     def _handle_exception(self, error: Exception) -> None:
@@ -209,12 +210,17 @@ class Workbench(App[None]):
         if self._exit:
             return  # a widget that is being taken down was asked for something
         if not self.is_headless:
-            self.remember()
+            self._remember_what_is_left()
         if self.is_headless or self._has_reported:
             super()._handle_exception(error)
             return
         self._has_reported = True
         self.call_later(self._report, error)
+
+    def _remember_what_is_left(self) -> None:
+        """After an accident, which may have taken a part of a pane with it; there is one accident to tell of."""
+        with contextlib.suppress(Exception):
+            self.remember()
 
     def _report(self, error: Exception) -> None:
         from tui.widgets.dialogs import ErrorReport, report_of
