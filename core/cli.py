@@ -25,6 +25,7 @@ from core.runs.directory import default_runs_dir
 
 VERBS = (
     "demo",
+    "review",
     "train",
     "resume",
     "stop",
@@ -97,14 +98,19 @@ class _Parser(argparse.ArgumentParser):
 
 
 def print_json(document: Mapping[str, Any]) -> None:
-    """Write one JSON document to stdout, the only thing that a verb with `--json` writes there.
+    """Write one JSON document to stdout, the only thing that a verb with `--json` writes there."""
+    print(json_text(document), flush=True)
+
+
+def json_text(document: Mapping[str, Any]) -> str:
+    """A JSON document in one line.
 
     A number that JSON has no word for (NaN, infinity) becomes null; characters that a terminal would obey are escaped.
     """
     text = json.dumps(_finite(document), ensure_ascii=False, allow_nan=False)
-    if not text.isprintable():
-        text = "".join(c if c.isprintable() else json.dumps(c)[1:-1] for c in text)
-    print(text, flush=True)
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() else json.dumps(c)[1:-1] for c in text)
 
 
 def _finite(value: Any) -> Any:

@@ -19,14 +19,18 @@ from typing import Any, TypeVar
 from core.data.rows import Row
 from core.errors import PoemError, WorkError
 from core.i18n import _
+from core.model_process import death_words, kill
 from core.plain import plain
 from core.serve_protocol import (
+    IN_PIECES,
     LONGEST_BYTES,
     Candidate,
     CompletionRequest,
     EncodedRow,
     ModelState,
     Plan,
+    Review,
+    ReviewRequest,
     Side,
     Written,
     encoded_from,
@@ -45,6 +49,8 @@ __all__ = [
     "ModelGone",
     "ModelState",
     "Plan",
+    "Review",
+    "ReviewRequest",
     "Side",
     "Superseded",
     "Written",
@@ -73,8 +79,8 @@ class _Unloaded(Exception):
 class _Asked:
     """A request on its way."""
 
-    fields: dict[str, Any] | None = None
-    """The newest part of the answer, not yet handed on; each holds all before it."""
+    parts: deque[Any]
+    """Of the answer, not yet handed on: every piece, or the newest part where each holds all before it."""
     end: dict[str, Any] | None = None
     """The last answer; None: more may come."""
     changed: asyncio.Event = field(default_factory=asyncio.Event)
@@ -99,7 +105,7 @@ class ModelClient:
         self._asked: dict[int, _Asked] = {}
         self._console: deque[str] = deque(maxlen=_CONSOLE_LINES)
         self._number = 0
-        self._completion = 0
+        self._completion = self._scoring = 0
         self._asked_to_go = False
         self._is_closed = False
 
@@ -156,6 +162,28 @@ class ModelClient:
             except _Unloaded:
                 raise Superseded from None
 
+    async def review(self, request: ReviewRequest) -> AsyncGenerator[Review, None]:
+        """Review a data file and a profile; each item holds everything so far, the last one all. Closing cancels.
+
+        Raises:
+            PoemError: the file or something that the profile names can't be used.
+            Superseded: another was asked for meanwhile, or the device that scores rows was wanted back.
+        """
+        asked = {"kind": IN_PIECES, "request": fields_of(request)}
+        while True:
+            found = Review()
+            try:
+                async with contextlib.aclosing(self._ask(asked, request.base_dir)) as stream:
+                    async for part in stream:
+                        found = _understood(found.and_part, part)
+                        yield found
+            except _Unloaded:
+                if request.loss:
+                    raise Superseded from None
+                continue
+            yield replace(found, done=True)
+            return
+
     async def cancel(self) -> None:
         """End the completion in hand at its next token."""
         if self._completion:
@@ -164,10 +192,10 @@ class ModelClient:
     async def unload(self) -> None:
         """Free the device; does nothing where no model was loaded.
 
-        The process ends: only then is everything given back that the libraries hold, such as a GPU's context. Tokens
-        and plans in hand are asked for again.
+        The process ends: only then is everything given back that the libraries hold, such as a GPU's context. Tokens,
+        plans and reviews in hand are asked for again, a review that scores rows is not.
         """
-        if self.state.loaded or self._completion:
+        if self.state.loaded or self._completion or self._scoring:
             await self._end()
 
     async def close(self) -> None:
@@ -191,28 +219,31 @@ class ModelClient:
 
     async def _ask(self, request: dict[str, Any], base_dir: str) -> AsyncGenerator[dict[str, Any], None]:
         self._number += 1
-        number, asked = self._number, _Asked()
+        number, asked = self._number, _Asked(deque(maxlen=None if request["kind"] == IN_PIECES else 1))
         line = to_line({"id": number, "base_dir": os.path.abspath(base_dir) if base_dir else "", **request})
         if len(line) > LONGEST_BYTES:
             raise PoemError(_("the text is too long for the model process"), hint=_("Give a shorter one."))
         self._asked[number] = asked
         if request["kind"] == "complete":
             self._completion = number
+        elif request["kind"] == IN_PIECES and request["request"]["loss"]:
+            self._scoring = number
         try:
             await self._start()
             if asked.end is None:
                 self._write(line)
-            while asked.end is None or asked.fields is not None:
-                if asked.fields is None:
+            while asked.end is None or asked.parts:
+                if asked.parts:
+                    yield asked.parts.popleft()
+                else:
                     asked.changed.clear()
                     await asked.changed.wait()
-                else:
-                    fields, asked.fields = asked.fields, None
-                    yield fields
         finally:
             del self._asked[number]
             if self._completion == number:
                 self._completion = 0
+            if self._scoring == number:
+                self._scoring = 0
             if asked.end is None:
                 self._write(to_line({"cancel": number}))
         _raise_unless_done(asked.end)
@@ -288,7 +319,7 @@ class ModelClient:
         if asked is None:
             return
         if message.get("is") == "part":
-            asked.fields = message.get("fields")
+            asked.parts.append(message.get("fields"))
         else:
             asked.end = message
         asked.changed.set()
@@ -306,17 +337,17 @@ class ModelClient:
 
     async def _bury(self, process: asyncio.subprocess.Process) -> None:
         """The process has closed its answers: tell everybody who waits."""
-        _kill(process)
+        kill(process)
         code = await process.wait()
         await asyncio.wait(self._readers[:1], timeout=_PATIENCE_S)  # its last words
-        self._forget(process, _death_words(code, list(self._console)))
+        self._forget(process, death_words(code, list(self._console)))
 
     async def _end(self) -> None:
         process, readers = self._process, self._readers
         if process is None:
             return
         self._asked_to_go = True
-        _kill(process)  # it has nothing to save, and may be deep inside a library
+        kill(process)  # it has nothing to save, and may be deep inside a library
         _done, left = await asyncio.wait(readers, timeout=_PATIENCE_S)
         for task in left:
             task.cancel()
@@ -361,25 +392,5 @@ def _raise_unless_done(end: dict[str, Any] | None) -> None:
 def _understood(make: Callable[[Mapping[str, Any]], T], fields: Any) -> T:
     try:
         return make(fields)
-    except (TypeError, KeyError, AttributeError) as error:
+    except (TypeError, KeyError, ValueError, AttributeError) as error:
         raise ModelGone(_("the model process answers what can't be understood")) from error
-
-
-def _kill(process: asyncio.subprocess.Process) -> None:
-    """Not by `process.kill`: that may reap the process, and then the loop complains that somebody else has done so."""
-    if process.returncode is None:
-        with contextlib.suppress(ProcessLookupError):
-            os.kill(process.pid, signal.SIGKILL)
-
-
-def _death_words(code: int, console: list[str]) -> str:
-    """How the process ended, and what it said last."""
-    if code == -signal.SIGKILL:
-        words = _("the model process was killed, perhaps because memory ran out (signal {number})")
-    elif code < 0:
-        words = _("the model process ended by signal {number}")
-    else:
-        words = _("the model process ended with code {number}")
-    last = next((line for line in reversed(console) if line.strip()), "")
-    words = words.format(number=abs(code))
-    return f"{words}: {last[:300]}" if last else words

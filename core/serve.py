@@ -1,7 +1,8 @@
 """The model process of the app, `python -P -m core.serve RUNS_DIR`: requests on stdin, answers on stdout.
 
 It works on one request at a time. A thread reads requests meanwhile, so that a cancellation or a later request of the
-same kind ends the one at work at its next token. How a request is met is `core.serve_work`'s matter.
+same kind ends the one at work at its next token. A review is put aside while there are requests of other kinds. How a
+request is met is `core.serve_work`'s matter.
 """
 
 from __future__ import annotations
@@ -13,11 +14,14 @@ import threading
 import traceback
 from functools import partial
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 from core.errors import PoemError
 from core.i18n import _
-from core.serve_protocol import KINDS, LONGEST_BYTES, parse_line, to_line
+from core.serve_protocol import IN_PIECES, KINDS, LONGEST_BYTES, parse_line, to_line
+
+if TYPE_CHECKING:
+    from core.serve_work import Warm
 
 
 class Superseded(Exception):
@@ -33,7 +37,8 @@ class Server:
         self._changed = threading.Condition()
         self._writing = threading.Lock()
         self._waiting: dict[str, dict[str, Any]] = {}  # by kind: a later request takes an earlier one's place
-        self._at_work: dict[str, Any] | None = None
+        self._at_work: list[dict[str, Any]] = []  # one, or a review and what it was put aside for
+        self._state: dict[str, Any] = {}
 
     def send(self, message: dict[str, Any]) -> None:
         """Write one answer."""
@@ -67,7 +72,7 @@ class Server:
             self.send({"id": number, **_told(PoemError(_("this is no request")))})
             return
         with self._changed:
-            known = [*self._waiting.values(), *([self._at_work] if self._at_work is not None else [])]
+            known = [*self._waiting.values(), *self._at_work]
             if "cancel" in message:
                 dropped = [request for request in known if request["id"] == message["cancel"]]
                 self._waiting = {key: request for key, request in self._waiting.items() if request not in dropped}
@@ -89,36 +94,58 @@ class Server:
     def next_request(self) -> dict[str, Any]:
         """Wait for a request."""
         with self._changed:
-            self._at_work = None
             while not self._waiting:
                 self._changed.wait()
-            self._at_work = self._waiting.pop(next(iter(self._waiting)))
-            return self._at_work
+            return self._take_up(next(iter(self._waiting)))
+
+    def _take_up(self, kind: str) -> dict[str, Any]:
+        self._at_work.append(self._waiting.pop(kind))
+        return self._at_work[-1]
 
     def work(self, runs_dir: Path) -> None:
         """Meet requests, for ever."""
         from core.serve_work import Warm
 
         def tell(**state: Any) -> None:
+            self._state = state
             self.send({"state": state})
 
         warm = Warm(runs_dir, tell)
         warm.tell_state("ready", "")
         while True:
-            request = self.next_request()
-            try:
-                for fields in warm.meet(request, partial(_refuse_over, request)):
-                    _refuse_over(request)
-                    self.send({"id": request["id"], "is": "part", "fields": fields})
-                self.finish(request, {"is": "done"})
-            except Superseded:
-                pass  # its sender knows since it was
-            except PoemError as error:
-                self.finish(request, _told(error))
-            except Exception as error:  # whatever a library raises is told, and the next request may do better
-                traceback.print_exc()
-                self.finish(request, _told(warm.judge(error)))
+            self._meet(self.next_request(), warm)
             warm.tell_state("ready", "")
+
+    def _meet(self, request: dict[str, Any], warm: Warm) -> None:
+        try:
+            for fields in warm.meet(request, partial(self._check, request, warm)):
+                _refuse_over(request)
+                self.send({"id": request["id"], "is": "part", "fields": fields})
+            self.finish(request, {"is": "done"})
+        except Superseded:
+            pass  # its sender knows since it was
+        except PoemError as error:
+            self.finish(request, _told(error))
+        except Exception as error:  # whatever a library raises is told, and the next request may do better
+            traceback.print_exc()
+            self.finish(request, _told(warm.judge(error)))
+        finally:
+            with self._changed:
+                self._at_work.remove(request)
+
+    def _check(self, request: dict[str, Any], warm: Warm) -> None:
+        """Whether a request is still wanted; a review lets the others go first, here and now."""
+        _refuse_over(request)
+        while request["kind"] == IN_PIECES:
+            with self._changed:
+                kind = next((kind for kind in self._waiting if kind != IN_PIECES), None)
+                other = None if kind is None else self._take_up(kind)
+            if other is None:
+                return
+            before = self._state
+            self._meet(other, warm)
+            warm.tell_state(before["status"], before["doing"])
+            _refuse_over(request)
 
 
 def _refuse_over(request: dict[str, Any]) -> None:

@@ -1,20 +1,29 @@
 """What the app and its model process say to each other: one JSON object a line. It knows no model and no screen.
 
-A request is `{"id", "kind", …}` or `{"cancel": id}`; kinds are encode, plan and complete. Answers are
+A request is `{"id", "kind", …}` or `{"cancel": id}`; kinds are encode, plan, complete and review. Answers are
 `{"id", "is", …}` where `is` is part, done, error or superseded; and, unasked, `{"state": …}`. A later request of a kind
-takes the place of an earlier one, waiting or at work.
+takes the place of an earlier one, waiting or at work. A part holds everything so far; of a review it holds one piece,
+and `Review.and_part` puts the pieces together. A review takes long, so requests of other kinds are met in between.
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
-KINDS = ("encode", "plan", "complete")
+from core.advice.codec import facts_from
+from core.advice.facts import Budget, Facts
+from core.audit.problem import Problem
+from core.report.codec import section_from, unpack_rows
+from core.report.document import Section
+
+KINDS = ("encode", "plan", "complete", "review")
+IN_PIECES = "review"
+"""The kind whose parts are pieces."""
 LONGEST_BYTES = 16 * 2**20
-"""A longer line is refused: no row and no profile is near it."""
+"""A longer line is refused: no row, no profile and no piece of a review is near it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +84,8 @@ class Plan:
     """The run that has the device now; empty: it is free."""
     notes: tuple[str, ...]
     """What a person should know before."""
+    budget: Budget | None = None
+    """Memory and time; None: it can't be computed of this base."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,6 +158,62 @@ class CompletionRequest:
 
 
 @dataclass(frozen=True, slots=True)
+class ReviewRequest:
+    """What is to be reviewed."""
+
+    path: str
+    """The data file, as a person typed it, or `builtin:NAME`."""
+    columns: Mapping[str, str]
+    """Field → column, where a person or a profile says so; empty: by the rules."""
+    profile: str
+    """A profile's text."""
+    source: str
+    """Its name or file, for the commands that the review gives."""
+    base_dir: str
+    """Where relative paths start from."""
+    loss: bool = False
+    """Whether the base scores every row, which takes long."""
+
+
+@dataclass(frozen=True, slots=True)
+class Review:
+    """Everything known so far of one review."""
+
+    sections: tuple[Section, ...] = ()
+    """The report, in order."""
+    problems: tuple[Problem, ...] = ()
+    """Of a problem with very many rows, not every row has its details."""
+    forms: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
+    """Form of verse → the rows that have it, ascending."""
+    losses: Mapping[int, float] | None = None
+    """Row → the base's loss, in nats a token; None: not asked for, or not there yet."""
+    facts: Facts | None = None
+    """What advice goes by."""
+    done: bool = False
+    """Whether that is all."""
+
+    def and_part(self, part: Mapping[str, Any]) -> Review:
+        """With one more piece.
+
+        Raises:
+            KeyError, TypeError, ValueError: it is none.
+        """
+        if "section" in part:
+            return replace(self, sections=(*self.sections, section_from(part["section"])))
+        if "problem" in part:
+            kind, steps, details = part["problem"]
+            words = {int(row): text for row, text in details.items()}
+            return replace(self, problems=(*self.problems, Problem(kind, unpack_rows(steps), words)))
+        if "form" in part:
+            name, steps = part["form"]
+            return replace(self, forms={**self.forms, name: unpack_rows(steps)})
+        if "losses" in part:
+            steps, nats = part["losses"]
+            return replace(self, losses={**(self.losses or {}), **dict(zip(unpack_rows(steps), nats, strict=True))})
+        return replace(self, facts=facts_from(part["facts"]))
+
+
+@dataclass(frozen=True, slots=True)
 class ModelState:
     """How the model process is."""
 
@@ -201,4 +268,5 @@ def encoded_from(fields: Mapping[str, Any]) -> EncodedRow:
 
 def plan_from(fields: Mapping[str, Any]) -> Plan:
     """The other way for `Plan`."""
-    return Plan(**{**fields, "notes": tuple(fields["notes"])})
+    budget = fields["budget"]
+    return Plan(**{**fields, "notes": tuple(fields["notes"]), "budget": budget and Budget(**budget)})

@@ -22,7 +22,7 @@ import torch
 
 from core.base_folder import resolve_base
 from core.data.recipe import DEFAULT_TASK, make_example
-from core.data.rows import Row, RowFile, read_rows, resolve_data_path
+from core.data.rows import Row
 from core.data.script import traditional_form
 from core.encoding.encode import Encoder, make_encoder
 from core.errors import PoemError, WorkError
@@ -31,21 +31,18 @@ from core.generation.prompt import check_prompt_text, make_completion_example, t
 from core.generation.source import adapter_of
 from core.i18n import _
 from core.model.device import choose_device, choose_precision
-from core.model.load import Base, load_base, load_tokenizer, make_empty, read_embeddings
-from core.model.lora import CONFIG_FILE, WEIGHTS_FILE, count_lora, load_adapter
+from core.model.load import Base, load_base, load_tokenizer, read_embeddings
+from core.model.lora import CONFIG_FILE, WEIGHTS_FILE, load_adapter
 from core.plain import plain
 from core.profile.document import check_text, load_profile, problems_error
 from core.profile.schema import Profile
-from core.runs import queue
 from core.runs.checkpoints import checkpoints
 from core.runs.directory import RunDirectory, check_run
-from core.runs.storage import check_private, free_bytes
-from core.serve_protocol import CompletionRequest, EncodedRow, Plan, Written, fields_of
+from core.runs.storage import check_private
+from core.serve_plan import Planner, stamp_of
+from core.serve_protocol import CompletionRequest, EncodedRow, ReviewRequest, Written, fields_of
+from core.serve_review import review_parts
 from core.serve_writing import Writing
-from core.training.loop import count_steps
-from core.training.loss import count_supervised
-from core.training.prepare import Prepared, prepare
-from core.training.space import room_needed
 
 _SNAPSHOTS_PER_S = 20
 Check = Callable[[], None]
@@ -64,8 +61,7 @@ class Warm:
         self._adapter_key: tuple[Any, ...] = ()
         # Biases that the adapter changes in the base itself: the parameter, the base's values, the adapter's.
         self._biases: list[tuple[torch.Tensor, torch.Tensor, torch.Tensor]] = []
-        self._file: tuple[Any, RowFile] | None = None
-        self._prepared: tuple[Any, Prepared, int, int, int] | None = None
+        self._planner = Planner(runs_dir, lambda doing: self.tell_state("busy", doing))
 
     def tell_state(self, status: str, doing: str) -> None:
         """Say how the process is."""
@@ -87,7 +83,8 @@ class Warm:
         Raises:
             PoemError: what it asks for can't be had.
         """
-        work = {"encode": self._encode, "plan": self._plan, "complete": self._complete}[request["kind"]]
+        works = {"encode": self._encode, "plan": self._plan, "complete": self._complete, "review": self._review}
+        work = works[request["kind"]]
         with _in_folder(request.get("base_dir", "")):
             yield from work(request, check)
 
@@ -143,10 +140,23 @@ class Warm:
             )
         )
 
+    def _plan(self, request: Mapping[str, Any], check: Check) -> Iterator[dict[str, Any]]:
+        profile = _profile_of(request["profile"])
+        tokenizer, _encoder = self._encoder(profile)
+        check()
+        yield fields_of(self._planner.plan(profile, tokenizer, check))
+
+    def _review(self, request: Mapping[str, Any], check: Check) -> Iterator[dict[str, Any]]:
+        wanted = ReviewRequest(**request["request"])
+        profile = _profile_of(wanted.profile)
+        if wanted.loss:
+            self._let_go()  # the review loads a base of its own, without an adapter on it
+        yield from review_parts(profile, wanted, check=check, tell=lambda doing: self.tell_state("busy", doing))
+
     def _encoder(self, profile: Profile) -> tuple[Any, Encoder]:
         """Tokenizer and encoder, without the weights."""
         folder = resolve_base(profile.model.base)
-        key = (*_identity(folder), profile.data.template)
+        key = (*stamp_of(folder), profile.data.template)
         if key not in self._encoders:
             self.tell_state("busy", _("loading the tokenizer"))
             tokenizer = load_tokenizer(folder)
@@ -154,65 +164,6 @@ class Warm:
             encoder = make_encoder(tokenizer, template=profile.data.template, embeddings=embeddings)
             self._encoders = {key: (tokenizer, encoder)}
         return self._encoders[key]
-
-    # -- plan
-
-    def _plan(self, request: Mapping[str, Any], check: Check) -> Iterator[dict[str, Any]]:
-        profile = _profile_of(request["profile"])
-        device = choose_device(profile.model.device)
-        dtype = choose_precision(profile.model.dtype, device.torch_device).dtype
-        folder = resolve_base(profile.model.base)
-        tokenizer, _encoder = self._encoder(profile)
-        check()
-        prepared, examples, tokens, supervised = self._prepare(profile, folder, tokenizer, check)
-        keys, lora = profile.train, profile.lora
-        trainable = count_lora(make_empty(folder), r=lora.r, bias=lora.bias, target_modules=lora.target_modules)
-        once = count_steps(examples, epochs=1, batch_size=keys.batch_size, max_steps=0)
-        yield fields_of(
-            Plan(
-                base=profile.model.base,
-                device=str(device.torch_device),
-                device_reason=device.reason,
-                dtype=str(dtype).removeprefix("torch."),
-                rows=len(prepared.train_rows),
-                eval_rows=len(prepared.held_out),
-                dropped_rows=len(prepared.split.train) - len(prepared.train_rows),
-                steps=count_steps(examples, epochs=keys.epochs, batch_size=keys.batch_size, max_steps=keys.max_steps),
-                steps_per_epoch=once,
-                epochs=keys.epochs,
-                tokens=tokens,
-                supervised_tokens=supervised,
-                trainable_parameters=trainable,
-                disk_bytes=room_needed(trainable, keep_checkpoints=keys.keep_checkpoints),
-                free_bytes=free_bytes(self._runs_dir),
-                queued_behind=queue.holder(queue.device_name(profile.model.device)),
-                notes=prepared.notes,
-            )
-        )
-
-    def _prepare(self, profile: Profile, folder: Path, tokenizer: Any, check: Check) -> tuple[Prepared, int, int, int]:
-        """The data of a run, and of its first epoch the examples, their tokens and those that are supervised."""
-        data = profile.data
-        path = resolve_data_path(data.path)
-        try:
-            found = path.stat()
-        except OSError:
-            read_rows(data.path)  # says what is wrong with it
-            raise
-        file_key = (str(path.absolute()), found.st_mtime_ns, found.st_size, data.columns, data.on_bad_row)
-        key = (file_key, data, profile.train.seed, _identity(folder))
-        if self._prepared is None or self._prepared[0] != key:
-            self.tell_state("busy", _("reading and encoding the rows"))
-            if self._file is None or self._file[0] != file_key:
-                self._file = (file_key, read_rows(data.path, columns=data.columns or None, on_bad_row=data.on_bad_row))
-            check()
-            embeddings = read_embeddings(folder) if data.template == "auto" else None
-            prepared = prepare(profile, tokenizer, embeddings, file=self._file[1])
-            check()
-            examples = prepared.examples(0)
-            tokens = sum(len(example.ids) for example in examples)
-            self._prepared = (key, prepared, len(examples), tokens, count_supervised(examples))
-        return self._prepared[1:]
 
     # -- complete
 
@@ -274,7 +225,7 @@ class Warm:
     def _loaded(self, profile: Profile) -> Base:
         folder = resolve_base(profile.model.base)
         device = choose_device(profile.model.device).torch_device
-        key = (*_identity(folder), device, choose_precision(profile.model.dtype, device).dtype)
+        key = (*stamp_of(folder), device, choose_precision(profile.model.dtype, device).dtype)
         if self._base is None or key != self._base_key:
             self._let_go()
             self.tell_state("busy", _("loading the model"))
@@ -284,7 +235,7 @@ class Warm:
 
     def _adapted(self, base: Base, folder: Path) -> Any:
         """The base with this adapter on it; another one is taken off first."""
-        key = _identity(folder)
+        key = stamp_of(folder)
         if key != self._adapter_key:
             self.tell_state("busy", _("loading the adapter"))
             if self._model is not None:
@@ -369,13 +320,6 @@ def _profile_of(text: str) -> Profile:
     if profile is None:
         raise problems_error(problems, _("the profile"))
     return profile
-
-
-def _identity(folder: Path) -> tuple[Any, ...]:
-    """What a folder's files are, without reading them."""
-    files = sorted(path for path in folder.iterdir() if path.is_file())
-    stats = [(path.name, path.stat()) for path in files]
-    return (str(folder), *((name, stat.st_size, stat.st_mtime_ns, stat.st_ino) for name, stat in stats))
 
 
 @contextlib.contextmanager

@@ -92,7 +92,7 @@ class PaneApp(Workbench):
 
     @property
     def rows(self) -> RowList:
-        return self.query_one(RowList)
+        return self.query_one("#rows", RowList)
 
     @property
     def text(self) -> str:

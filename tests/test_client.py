@@ -289,6 +289,8 @@ def test_a_plan_says_what_the_run_will_be(warm: Callable[[Steps], None], tiny: T
         assert plan.supervised_tokens == started["supervised_tokens"]
         assert plan.disk_bytes < plan.free_bytes
         assert plan.queued_behind == ""
+        assert plan.budget is not None and plan.budget.bytes == sum(plan.budget.parts.values()) > 0
+        assert plan.budget.seconds is not None and plan.budget.device == plan.device
 
     events = [json.loads(line) for line in (run_path / "events.jsonl").read_text(encoding="utf-8").splitlines()]
     started = next(event for event in events if "trainable_parameters" in event)

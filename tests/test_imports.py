@@ -16,7 +16,7 @@ ROOT = Path(__file__).resolve().parent.parent
 HEAVY = ("accelerate", "datasets", "numpy", "peft", "pyarrow", "safetensors", "tokenizers", "torch", "transformers")
 SCREEN = ("rich", "textual", "tui")
 NOT_FOR_HELP = (*HEAVY, *SCREEN, "opencc", "psutil", "tomlkit", "tree_sitter")
-LIGHT_ROOMS = ("data", "profile", "runs", "verbs", "verse")
+LIGHT_ROOMS = ("advice", "audit", "data", "profile", "report", "runs", "verbs", "verse")
 
 # Imports the modules given as arguments one after the other and prints what of sys.modules each of them left there.
 LOADER = """

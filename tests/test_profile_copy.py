@@ -30,6 +30,7 @@ def test_a_dict_holds_every_key_and_plain_values() -> None:
         "rows": "all",
         "eval_rows": 200,
         "hold_out": ["a"],
+        "exclude": [],
         "cutoff_len": 256,
         "template": "auto",
         "system_prompt": "",
@@ -38,7 +39,7 @@ def test_a_dict_holds_every_key_and_plain_values() -> None:
         "columns": {},
         "tasks": [{"name": "t", "input": "{x}", "weight": 0.5}],
     }
-    assert [len(tables[table]) for table in tables] == [3, 11, 19, 6, 8, 1]
+    assert [len(tables[table]) for table in tables] == [3, 12, 19, 6, 8, 1]
 
 
 @pytest.mark.parametrize(
@@ -47,6 +48,7 @@ def test_a_dict_holds_every_key_and_plain_values() -> None:
         Profile(),
         Profile(model=ModelKeys(base=ODD.replace("\n", "").replace("\t", ""), device="cuda:3")),
         Profile(data=DataKeys(system_prompt=ODD, hold_out=(ODD, "'"), columns={"input": '"', "output": "a.b"})),
+        Profile(data=DataKeys(exclude=(7, "100-120", "near-duplicate", 0))),
         Profile(data=DataKeys(rows=1, tasks=(Task('"q"', ODD.replace("{author}", ""), "", "{{}}", 1e-300),))),
         Profile(data=DataKeys(tasks=tuple(Task(f"第{n}", None, None, None, float(n)) for n in range(20)))),
         Profile(train=TrainKeys(learning_rate=5e-324, weight_decay=0.1 + 0.2 - 0.3, adam_epsilon=1e-22, max_steps=7)),
@@ -77,3 +79,9 @@ def test_a_wrong_dict_names_the_key() -> None:
         profile_from_dict({"train": {"epochs": 0}, "x": 1})
     assert caught.value.where == ""
     assert "--set" not in caught.value.message
+
+
+def test_a_copy_from_before_a_key_was_there_has_its_default() -> None:
+    text = dump_profile(Profile(data=DataKeys(eval_rows=7)))
+    assert "exclude = []\n" in text
+    assert check_text(text.replace("exclude = []\n", "")) == (Profile(data=DataKeys(eval_rows=7)), ())

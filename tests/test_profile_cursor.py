@@ -117,6 +117,8 @@ def test_elements_of_lists() -> None:
     assert offered('[train]\ntrackers = ["wandb", "tr|') == ['trackers = ["wandb", "trackio"']
     assert offered('[lora]\ntarget_modules = ["q_proj", |]')[0] == 'target_modules = ["q_proj", "k_proj"]'
     assert offered('[lora]\ntarget_modules = [\n  "q_proj",\n  "ga|"\n]') == ['  "gate_proj"']
+    assert offered('[data]\nexclude = [3, "od|"]') == ['exclude = [3, "odd-lines"]']
+    assert offered("[data]\nexclude = odd|") == ['exclude = ["odd-lines"]']
     assert offered("[train]\ntrackers = t|") == ['trackers = ["tensorboard"]', 'trackers = ["trackio"]']
     assert offered("[lora]\ntarget_modules = |")[0].startswith('target_modules = ["q_proj", "k_proj", ')
     assert offered('[data]\nhold_out = ["#|') == offered('[data]\nhold_out = ["a"] # "|') == []

@@ -27,7 +27,8 @@ def test_in_every_preset_one_line_changes_and_its_comment_stays(preset: str) -> 
             key = KEYS[f"{table}.{field}"]
             if key.kind in ("columns", "tasks"):
                 continue
-            other = {"list of texts": ["x[]", '"#']}.get(key.kind, "a # b" if isinstance(value, str) else 7)
+            lists = {"list of texts": ["x[]", '"#'], "list of rows": [3, "4-5", "duplicate"]}
+            other = lists.get(key.kind, "a # b" if isinstance(value, str) else 7)
             changed = set_value(text, key.name, other)
             assert tomllib.loads(changed) == {**document, table: {**fields, field: other}}
             gone, come = changes(text, changed)

@@ -15,6 +15,8 @@ from core.profile.presets import preset_names, preset_text
 from tests.pilot import settle, until, whole_lines_of
 from tests.profile_pane import HOSTILE, TEXT, PaneApp, drive, field, press, put_cursor
 from tui.panes.profile import ProfilePane
+from tui.panes.profile_advice import AdvisedPane
+from tui.panes.profile_budget import PlannedPane
 from tui.panes.profile_file import FiledPane
 from tui.workbench import DataState
 
@@ -347,10 +349,11 @@ def test_every_preset_opens_without_a_problem(preset: str) -> None:
 
 
 def test_every_key_has_a_name_and_something_to_do() -> None:
-    own = [binding for cls in (ProfilePane, FiledPane) for binding in cls.__dict__["BINDINGS"]]
+    classes = (ProfilePane, AdvisedPane, PlannedPane, FiledPane)
+    own = [binding for cls in classes for binding in cls.__dict__["BINDINGS"]]
     verbs = (
-        "save", "save_as", "open", "new", "revert", "less", "more", "pick", "suggest", "problem", "undo", "redo",
-        "base", "diff", "edit",
+        "save", "save_as", "open", "new", "revert", "less", "more", "pick", "suggest", "problem", "problem.previous",
+        "fix", "fix_all", "plan", "undo", "redo", "base", "diff", "edit",
     )  # fmt: skip
     assert {binding.id for binding in own} == {f"profile.{verb}" for verb in verbs}
     for binding in own:

@@ -180,7 +180,7 @@ def test_keys_of_a_table_with_what_follows(capsys: pytest.CaptureFixture[str]) -
 def test_keys_lists_all(capsys: pytest.CaptureFixture[str]) -> None:
     assert poemcore("keys", "--json") == 0
     document = read_json(capsys)
-    assert (len(document["keys"]), len(document["derived"])) == (56, 6)
+    assert (len(document["keys"]), len(document["derived"])) == (57, 6)
     assert set(document["keys"][0]) == {"name", "kind", "default", "unit", "range", "choices", "meaning", "advice"}
 
 

@@ -14,7 +14,7 @@ from core.cli import main
 from core.data.rows import SAMPLE, read_rows
 from core.errors import PoemError, WorkError
 from core.profile.document import dump_profile
-from core.serve_protocol import CompletionRequest, EncodedRow, Plan, Written, encoded_from, plan_from, written_from
+from core.serve_protocol import CompletionRequest, EncodedRow, Written, encoded_from, written_from
 from tests.tiny import Tiny, make_tiny
 
 COUPLET = "白日依山盡，黃河入海流。"
@@ -133,44 +133,6 @@ def test_a_row_beyond_the_cutoff_is_shown_whole(place: Place, bench: Bench) -> N
     )
     assert encoded.over_cutoff == len(encoded.ids) - 8 == len(encoded.tokens) - 8
     assert all(encoded.tokens)
-
-
-def test_a_plan_is_what_the_run_will_be_and_reads_no_weights(
-    place: Place, bench: Bench, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def refuse(*_arguments: Any, **_options: Any) -> None:
-        raise AssertionError("the model was loaded")
-
-    monkeypatch.setattr("core.serve_work.load_base", refuse)
-    plan: Plan = plan_from(bench.last({"kind": "plan", "profile": place.profile()}))
-    assert (plan.rows, plan.eval_rows, plan.dropped_rows) == (13, 5, 0)
-    # 13 rows in batches of 4 are 4 steps an epoch; train.max_steps = 6.
-    assert (plan.steps_per_epoch, plan.steps) == (4, 6)
-    # q_proj 16 → 16 and up_proj 16 → 24, each A and B of rank 2.
-    assert plan.trainable_parameters == 2 * (16 + 16) + 2 * (16 + 24)
-    assert (plan.device, plan.dtype, plan.queued_behind) == ("cpu", "float32", "")
-    assert 0 < plan.supervised_tokens < plan.tokens
-    assert plan.free_bytes > 0
-
-    # What doesn't change the data isn't encoded anew; a changed file is.
-    monkeypatch.setattr("core.serve_work.prepare", refuse)
-    again = plan_from(bench.last({"kind": "plan", "profile": place.profile("train.batch_size=2", "train.max_steps=0")}))
-    assert (again.tokens, again.steps_per_epoch) == (plan.tokens, 7)
-    rows = json.loads(place.tiny.data.read_text(encoding="utf-8"))
-    changed = place.runs.parent / "changed.json"
-    changed.write_text(json.dumps(rows), encoding="utf-8")
-    with pytest.raises(AssertionError):
-        bench.last({"kind": "plan", "profile": place.profile(f'data.path="{changed}"')})
-
-
-def test_relative_paths_start_from_the_base_folder(place: Place, bench: Bench) -> None:
-    text = place.profile('data.path="poems.json"', 'model.base="base"')
-    asked = {"kind": "plan", "profile": text, "base_dir": str(place.tiny.data.parent)}
-    assert plan_from(bench.last(asked)).rows == 13
-    with pytest.raises(PoemError, match="poems.json|base"):
-        bench.last({**asked, "base_dir": str(place.runs)})
-    with pytest.raises(PoemError):
-        bench.last({**asked, "base_dir": str(place.runs / "nowhere")})
 
 
 def test_completions_are_those_of_the_decoder(place: Place, bench: Bench) -> None:

@@ -20,6 +20,7 @@ from core.i18n import _
 from tui import messages
 
 if TYPE_CHECKING:
+    from core.advice.facts import Facts
     from core.client import ModelClient, ModelState
     from core.device_memory import DeviceMemory, MemoryMeter
     from core.profile.schema import Profile
@@ -44,6 +45,17 @@ class DataState(NamedTuple):
     """Whether that is all of them."""
     problem: str = ""
     """Why it can't be read; empty where it can."""
+
+
+class Findings(NamedTuple):
+    """What the last review found."""
+
+    facts: Facts
+    """What advice goes by."""
+    path: str
+    """The data file, as in `DataState`."""
+    profile: str
+    """The text of the profile that it was made with."""
 
 
 class ProfileState(NamedTuple):
@@ -93,6 +105,8 @@ class Workbench(App[None]):
 
     data_state: var[DataState] = var(DataState(""))
     profile_state: var[ProfileState] = var(ProfileState(""))
+    findings: var[Findings | None] = var(None)
+    """Of the last review, perhaps of another file or profile by now; None: there was none."""
     runs: var[tuple[RunSeen, ...]] = var(())
     """Newest first."""
     runs_problem: var[str] = var("")

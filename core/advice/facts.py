@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 Verdict = Literal["fits", "tight", "will not fit", "unknown"]
 
@@ -86,9 +86,9 @@ class Budget:
     """float32 or bfloat16: the number type of the base's weights."""
     probed: bool = False
     """Whether a few steps were really made, here, to measure it."""
-    fits_with: Mapping[str, int] | None = None
-    """Keys and values nearest to the profile's with which it fits: {"train.micro_batch_size": 1}; None: it fits as it
-    is, or with nothing."""
+    fits_with: Mapping[str, Any] | None = None
+    """Keys and values nearest to the profile's with which it fits: {"train.micro_batch_size": 1}, or "model.dtype" and
+    its name; None: it fits as it is, or with nothing."""
 
 
 @dataclass(frozen=True, slots=True)

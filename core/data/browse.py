@@ -7,8 +7,6 @@ It knows no screen. Numbers are those of `core.data.rows`.
 
 from __future__ import annotations
 
-import contextlib
-import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import lru_cache, partial
 from pathlib import Path
@@ -20,8 +18,7 @@ from core.data.json_records import decode_line
 from core.data.records import Flaw
 from core.data.row_index import RowIndex
 from core.data.rows import BadRow, Row, make_row, names_in, resolve_data_path, texts_in
-from core.data.written import file_changed
-from core.errors import PoemError
+from core.data.written import file_changed, write_new
 from core.i18n import _
 
 INDEXED_BYTES = 4 * 2**20
@@ -202,26 +199,13 @@ def export_rows(rows: Rows, positions: Sequence[int], path: Path, *, overwrite: 
     Raises:
         PoemError: there is such a file already, it can't be written, or the rows' own file has changed.
     """
-    if not overwrite and os.path.lexists(path):
-        raise PoemError(_("there is a file of that name already"), hint=_("Choose another name."), where=str(path))
-    temporary = path.parent / f".{path.name}.{os.getpid()}.new"
     written = 0
-    try:
-        with open(temporary, "w", encoding="utf-8", newline="\n") as file:
-            for text in rows.written(positions):
-                file.write(text + "\n")
-                written += 1
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
-    except (OSError, ValueError) as error:  # ValueError: no possible name
-        reason = (error.strerror if isinstance(error, OSError) else None) or error
-        raise PoemError(
-            _("can't write the file: {reason}").format(reason=reason),
-            hint=_("Choose another place."),
-            where=str(path),
-        ) from error
-    finally:
-        with contextlib.suppress(OSError, ValueError):
-            temporary.unlink()  # it is there only where something went wrong
+
+    def lines() -> Iterator[str]:
+        nonlocal written
+        for text in rows.written(positions):
+            yield text + "\n"
+            written += 1
+
+    write_new(path, lines(), overwrite=overwrite)
     return written

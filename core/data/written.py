@@ -5,7 +5,9 @@ A `Row` keeps only what a model may learn; null, lists and the way in which a nu
 
 from __future__ import annotations
 
+import contextlib
 import json
+import os
 import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -44,6 +46,38 @@ def written_rows(path: Path, sha256: str, numbers: Iterable[int]) -> Iterator[st
             yield _LINE_END.sub(" ", file.text[place:end])  # a good row has none inside a text
         else:
             yield json.dumps(records.values[number], ensure_ascii=False)
+
+
+def write_new(path: Path, parts: Iterable[str], *, overwrite: bool = False) -> None:
+    """Make a file of some parts of text; the whole of it, or nothing.
+
+    Args:
+        path: the file to make.
+        parts: its text, in order; whatever they raise goes through, and no file is made.
+        overwrite: whether another file of that name may go.
+
+    Raises:
+        PoemError: there is such a file already, or it can't be written.
+    """
+    if not overwrite and os.path.lexists(path):
+        raise PoemError(_("there is a file of that name already"), hint=_("Choose another name."), where=str(path))
+    temporary = path.parent / f".{path.name}.{os.getpid()}.new"
+    try:
+        with open(temporary, "w", encoding="utf-8", newline="\n") as file:
+            file.writelines(parts)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    except (OSError, ValueError) as error:  # ValueError: no possible name
+        reason = (error.strerror if isinstance(error, OSError) else None) or error
+        raise PoemError(
+            _("can't write the file: {reason}").format(reason=reason),
+            hint=_("Choose another place."),
+            where=str(path),
+        ) from error
+    finally:
+        with contextlib.suppress(OSError, ValueError):
+            temporary.unlink()  # it is there only where something went wrong
 
 
 def file_changed(path: Path) -> PoemError:

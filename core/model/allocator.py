@@ -6,6 +6,7 @@ kernel at once, and the page faults of the next step can cost more than its arit
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import os
 import sys
@@ -28,3 +29,11 @@ def keep_freed_memory() -> None:
     mallopt(_M_MMAP_MAX, 0)
     mallopt(_M_TRIM_THRESHOLD, _INT_MAX)
     mallopt(_M_TOP_PAD, _TOP_PAD_BYTES)
+
+
+def return_freed_memory() -> None:
+    """Let glibc give back to the system what is free now. Does nothing on other systems."""
+    if sys.platform != "linux":
+        return
+    with contextlib.suppress(OSError, AttributeError):  # musl has no such function
+        ctypes.CDLL(None).malloc_trim(0)

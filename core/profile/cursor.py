@@ -95,7 +95,7 @@ def suggestions_at(text: str, line: int, column: int) -> tuple[Suggestion, ...]:
     pair = _PAIR.match(row)
     if pair is not None and column >= pair.end():
         return _values(key, row, pair.end(), column) if key else ()
-    if key is not None and key.kind == "list of texts" and pair is None and '"' in before:
+    if key is not None and key.is_list and pair is None and '"' in before:
         return _elements(key, row, column)
     found = _WORD_BEFORE.search(before)
     word = found[0] if found else ""
@@ -118,7 +118,7 @@ def _key_suggestion(key: Key, name: str, start: int, end: int, *, with_value: bo
 
 def _values(key: Key, row: str, first: int, column: int) -> tuple[Suggestion, ...]:
     """Values of a key whose value begins at `first`."""
-    if key.kind == "list of texts" and row[first:column].startswith("["):
+    if key.is_list and row[first:column].startswith("["):
         return _elements(key, row, column)
     found = _VALUE.match(row, first)
     end = found.end() if found else first
@@ -127,7 +127,7 @@ def _values(key: Key, row: str, first: int, column: int) -> tuple[Suggestion, ..
     is_whole = column == end and row[first:end].count('"') == 2
     typed = "" if is_whole else row[first:column].strip('"')
     options = [f'"{choice}"' for choice in key.choices if choice != "cuda:N" and choice.startswith(typed)]
-    if key.kind == "list of texts" and key.choices:
+    if key.is_list and key.choices:
         options = [f"[{option}]" for option in options]
     elif not key.choices:
         default = shown_default(key)

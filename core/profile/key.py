@@ -7,7 +7,7 @@ from typing import Literal
 
 from core.i18n import N_, _
 
-Kind = Literal["text", "integer", "number", "integer or all", "list of texts", "columns", "tasks"]
+Kind = Literal["text", "integer", "number", "integer or all", "list of texts", "list of rows", "columns", "tasks"]
 
 KIND_NAMES: dict[str, str] = {
     "text": N_("text"),
@@ -15,6 +15,7 @@ KIND_NAMES: dict[str, str] = {
     "number": N_("a number"),
     "integer or all": N_('a whole number or "all"'),
     "list of texts": N_("a list of texts"),
+    "list of rows": N_('a list of row numbers, ranges such as "100-120" and kinds of problems'),
     "columns": N_("a table of column names"),
     "tasks": N_("a list of tables, [[data.tasks]]"),
 }
@@ -57,6 +58,11 @@ class Key:
         return self.name.rpartition(".")[0]
 
     @property
+    def is_list(self) -> bool:
+        """Whether its value is a list of plain values."""
+        return self.kind.startswith("list")
+
+    @property
     def field(self) -> str:
         """Its name inside the table: `epochs`."""
         return self.name.rpartition(".")[2]
@@ -95,4 +101,7 @@ def describe_values(key: Key) -> str:
     """What values are allowed, or else of what type they are; never empty."""
     if key.kind == "list of texts" and key.choices:
         return _("a list of {choices}").format(choices=describe_range(key))
+    if key.kind == "list of rows":
+        words = _('a list of row numbers, ranges such as "100-120", and any of {choices}')
+        return words.format(choices=describe_range(key))
     return describe_range(key) or _(KIND_NAMES[key.kind])

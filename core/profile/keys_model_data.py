@@ -5,6 +5,24 @@ from __future__ import annotations
 from core.i18n import N_
 from core.profile.key import Key
 
+PROBLEMS = (
+    "duplicate",
+    "near-duplicate",
+    "tiny-field",
+    "repeated-input",
+    "missing-character",
+    "invisible-character",
+    "mixed-script",
+    "bracket",
+    "mixed-punctuation",
+    "same-input",
+    "irregular-lines",
+    "odd-lines",
+    "broken-rhyme",
+    "unknown-character",
+)
+"""The kinds of problems that follow from the rows alone; `core.audit.kinds` says what each is."""
+
 MODEL = (
     Key(
         "model.base",
@@ -81,6 +99,19 @@ DATA = (
         N_("Every row whose poem contains one of these strings is held out, before any other row."),
         N_("Name the poems you will show off, so that the model completes them instead of reciting them."),
         may_have_lines=True,
+    ),
+    Key(
+        "data.exclude",
+        "list of rows",
+        N_(
+            "Rows that neither train nor are evaluated, as if the file lacked them: by number from 0, by range, or "
+            "every row with a kind of problem."
+        ),
+        N_(
+            "The review lists the problems of each kind with their rows. Of doubles the first stays. Row numbers mean "
+            "this file alone: after a change to it, check them."
+        ),
+        choices=PROBLEMS,
     ),
     Key(
         "data.cutoff_len",

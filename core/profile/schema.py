@@ -36,6 +36,8 @@ class DataKeys:
     """Rows held out of training and scored; 0: none."""
     hold_out: tuple[str, ...] = ()
     """Every row whose poem contains one of these strings is held out too, before any other."""
+    exclude: tuple[int | str, ...] = ()
+    """Rows that neither train nor are evaluated: numbers, ranges "100-120", kinds of problems."""
     cutoff_len: int = 256
     """Tokens: the longest encoded row, prompt and end token counted."""
     template: Literal["auto", "chatml", "alpaca", "model"] = "auto"

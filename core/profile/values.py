@@ -11,12 +11,14 @@ from dataclasses import dataclass
 
 from core.i18n import _
 from core.plain import plain
-from core.profile.key import KIND_NAMES, Key, describe_range
+from core.profile.key import KIND_NAMES, Key, describe_range, describe_values
 from core.profile.lines import KeyPath
 from core.profile.reference import nearest
 
 _LONGEST_SHOWN = 40
 _LONGEST_NUMBER_BITS = 128
+_HIGHEST_ROW = 1_000_000_000
+_RANGE = re.compile(r"([0-9]{1,10})-([0-9]{1,10})")
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +79,11 @@ def convert_value(key: Key, value: object, name: str) -> tuple[object, list[Faul
                 for fault in _check_text(key, element, f"{name}[{index}]"):
                     faults.append(Fault((index,), fault.message, fault.hint))
             return tuple(value), faults
+        case "list of rows":
+            if not isinstance(value, (list, tuple)):
+                return value, [_wrong_type(key, value, name)]
+            checked = [_check_rows(key, element, f"{name}[{index}]") for index, element in enumerate(value)]
+            return tuple(value), [Fault((at,), *found) for at, found in enumerate(checked) if found is not None]
         case _:
             raise ValueError(key.kind)
 
@@ -101,6 +108,27 @@ def _check_text(key: Key, value: object, name: str) -> list[Fault]:
         message = _("{name} holds the control character U+{code}").format(name=name, code=f"{ord(bad):04X}")
         return [Fault((), message, _("Take it out."))]
     return _check_command(value, name) if key.is_command else []
+
+
+def _check_rows(key: Key, value: object, name: str) -> tuple[str, str] | None:
+    """What is wrong with a row number, a range or a kind of problem, and how to mend it."""
+    if isinstance(value, str):
+        if value in key.choices:
+            return None
+        if len(value) <= _LONGEST_SHOWN and (found := _RANGE.fullmatch(value)):
+            if int(found[1]) <= int(found[2]):
+                return None
+            return _("{name} ends before it begins").format(name=name), _('A range is written "100-120".')
+    elif isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= _HIGHEST_ROW:
+        return None
+    if isinstance(value, str) and value.isdecimal():
+        hint = _("Leave out the quotes.")
+    else:
+        hint = _("It may be: {choices}.").format(choices=describe_values(key))
+        near = nearest(value, key.choices) if isinstance(value, str) else None
+        if near is not None:
+            hint = _("Did you mean {near}?").format(near=f'"{near}"') + " " + hint
+    return _("{name} can't be {value}").format(name=name, value=shown_value(value)), hint
 
 
 def _check_command(value: str, name: str) -> list[Fault]:
@@ -164,11 +192,11 @@ def _wrong_type(key: Key, value: object, name: str) -> Fault:
 
 
 def _type_hint(key: Key, value: object) -> str:
-    if key.choices and key.kind != "list of texts":
+    if key.choices and not key.is_list:
         return _("It may be: {choices}.").format(choices=describe_range(key))
     if key.kind == "text":
         return _('Text stands between quotes: "…".')
-    if key.kind == "list of texts":
+    if key.is_list:
         example = shown_value(value) if isinstance(value, str) else '"…"'
         return _("Write {example}.").format(example=f"{key.field} = [{example}]")
     if isinstance(value, str) and re.fullmatch(r"[-+]?[0-9]+" if key.kind != "number" else r"[-+.0-9eE]+", value):

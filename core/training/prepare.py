@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from core.audit.exclusion import excluded_rows
+from core.audit.kinds import KINDS
 from core.data.recipe import DEFAULT_TASK, Example, Split, count_eligible, eligible_tasks, make_example, split_rows
 from core.data.rows import Row, RowFile, read_rows
 from core.encoding.encode import Encoded, Encoder, fit, make_encoder, name_rows
@@ -55,8 +57,10 @@ def prepare(profile: Profile, tokenizer: Any, embeddings: Any = None, *, file: R
     data = profile.data
     if file is None:
         file = read_rows(data.path, columns=data.columns or None, on_bad_row=data.on_bad_row)
+    excluded = excluded_rows(file, data.exclude)
+    rows = [row for row in file.rows if row.number not in excluded]
     split = split_rows(
-        file.rows,
+        rows,
         rows_wanted=None if data.rows == "all" else data.rows,
         eval_rows=data.eval_rows,
         seed=profile.train.seed,
@@ -72,12 +76,14 @@ def prepare(profile: Profile, tokenizer: Any, embeddings: Any = None, *, file: R
     if file.bad_rows:
         skipped = name_rows([bad.number for bad in file.bad_rows])
         notes.append(_("{count} bad rows skipped: {rows}").format(count=len(file.bad_rows), rows=skipped))
+    if excluded:
+        notes.append(_excluded_words(excluded))
     if split.kin:
         notes.append(_("{count} rows left out: they share lines with a held-out poem").format(count=len(split.kin)))
     if data.tasks:
-        counts = ", ".join(f"{name} {count}" for name, count in count_eligible(file.rows, data.tasks).items())
+        counts = ", ".join(f"{name} {count}" for name, count in count_eligible(rows, data.tasks).items())
         notes.append(_("Rows eligible for each task: {counts}").format(counts=counts))
-    by_number = {row.number: row for row in file.rows}
+    by_number = {row.number: row for row in rows}
     train_rows = [by_number[number] for number in split.train]
     held_out_examples = _examples([by_number[number] for number in split.eval], profile, 0)
     held_out, overlong_held_out = fit(
@@ -101,6 +107,17 @@ def prepare(profile: Profile, tokenizer: Any, embeddings: Any = None, *, file: R
             where="data.cutoff_len",
         )
     return Prepared(profile, file, split, encoder, tuple(train_rows), tuple(held_out), tuple(notes))
+
+
+def _excluded_words(excluded: Mapping[int, str]) -> str:
+    by_entry = Counter(excluded.values())
+    kinds = {kind: count for kind, count in by_entry.items() if kind in KINDS}
+    numbered = len(excluded) - sum(kinds.values())
+    parts = [f"{kind} {count:,}" for kind, count in kinds.items()]
+    parts += [_("by number {count:,}").format(count=numbered)] if numbered else []
+    return _("{count:,} rows left out by data.exclude ({parts}): {rows}").format(
+        count=len(excluded), parts=", ".join(parts), rows=name_rows(list(excluded))
+    )
 
 
 def _examples(rows: Sequence[Row], profile: Profile, epoch: int) -> list[Example]:

@@ -22,25 +22,17 @@ def add(subparsers: Any) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Look at the sample, train, evaluate, complete."""
+    """Review the sample, train, evaluate, complete."""
     from core.model.allocator import keep_freed_memory
 
     keep_freed_memory()
-    from core.data.rows import read_rows
     from core.profile.document import load_profile
     from core.training.worker import start
     from core.verbs.train import ProgressLine, print_outcome
 
     overrides = [] if args.max_steps is None else [f"train.max_steps={args.max_steps}"]
     profile = load_profile(_PRESET, overrides=overrides)
-    file = read_rows(profile.data.path)
-    characters = sum(len(row.input) + len(row.output) for row in file.rows)
-    print(
-        _("The sample: {rows} famous Tang poems, {characters} characters; each gives its first couplet.").format(
-            rows=len(file.rows), characters=characters
-        ),
-        file=sys.stderr,
-    )
+    _review(profile)
     outcome = start(profile, runs_dir=Path(args.runs_dir), name="demo", on_event=ProgressLine())
     if outcome.status != "finished":
         return print_outcome(outcome, as_json=args.json)
@@ -70,6 +62,20 @@ def run(args: argparse.Namespace) -> int:
     print()
     print(_("Your turn: poemtui opens the app; poemcore complete TEXT --run last writes more."))
     return 0
+
+
+def _review(profile: Any) -> None:
+    """What each section of the review says first."""
+    from core.plain import plain
+    from core.report.document import Section, Text
+    from core.review.review import review
+
+    for section in review(profile, profile.data.path):
+        if isinstance(section, Section):
+            said = next((block.text for block in section.blocks if isinstance(block, Text)), "")
+            print(f"{section.title}: {plain(said)}", file=sys.stderr)
+    command = f"poemcore review {profile.data.path} --profile {_PRESET}"
+    print(_("All of the review: {command}").format(command=command), file=sys.stderr)
 
 
 def _complete(profile: Any, adapter: Path | None, outcome: Any) -> str:

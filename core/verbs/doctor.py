@@ -9,7 +9,7 @@ from typing import Any
 from core.cli import add_runs_dir, add_verb, print_json
 from core.i18n import N_, _
 from core.paths import path_of
-from core.verbs.runs import cell_width
+from core.report.cells import cell_width
 
 LEVEL_LABELS = {"ok": N_("ok"), "warn": N_("warning"), "bad": N_("bad")}
 TOPIC_LABELS = {

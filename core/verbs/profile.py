@@ -13,6 +13,7 @@ from core.errors import PoemError
 from core.i18n import _
 from core.paths import path_of
 from core.plain import plain
+from core.verbs import profile_fix
 
 if TYPE_CHECKING:
     from core.profile.key import Key
@@ -23,7 +24,7 @@ _SUFFIX = ".toml"
 
 
 def add(subparsers: Any) -> None:
-    """Declare the verb and its four actions."""
+    """Declare the verb and its actions."""
     parser = add_verb(subparsers, "profile", _("check, show and write profiles, and explain their keys"), run)
     actions = parser.add_subparsers(metavar="ACTION", dest="action", required=True)
     check = _add_action(actions, "check", _("find every problem in a profile"), _check)
@@ -42,6 +43,11 @@ def add(subparsers: Any) -> None:
         help=_("the preset to copy (default: {preset})").format(preset=_NEW_FROM),
     )
     new.add_argument("--force", action="store_true", help=_("replace FILE if it exists"))
+    fix = _add_action(
+        actions, "fix", _("change what the review of a data file advises, comments kept"), profile_fix.run
+    )
+    profile_fix.add_arguments(fix)
+    _add_set(fix)
     keys = _add_action(actions, "keys", _("explain a key, a table's keys, or all"), _keys)
     keys.add_argument("key", nargs="?", metavar="KEY", help=_("a key or table, such as train.epochs or lora"))
     keys.add_argument("--markdown", action="store_true", help=_("print the whole reference as Markdown"))
@@ -112,7 +118,8 @@ def _show(args: argparse.Namespace) -> int:
 def _print_derived(derived: dict[str, int | float | None]) -> None:
     """What follows from the keys, as TOML comments."""
     for name, value in derived.items():
-        print(f"# {name} = {_('known when the data is read') if value is None else value}")
+        shown = _("known when the data is read") if value is None else value
+        print(f"# {name} = {shown}")
 
 
 def _new(args: argparse.Namespace) -> int:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import sys
-import unicodedata
 from collections.abc import Sequence
 from typing import Any
 
@@ -13,6 +12,7 @@ from core.errors import PoemError
 from core.i18n import _
 from core.paths import path_of
 from core.plain import plain
+from core.report.cells import cell_width
 from core.runs.directory import RunDirectory, list_runs
 from core.runs.view import RunView, view_run
 from core.runs.wording import duration, loss_words, status_words
@@ -104,14 +104,6 @@ def table(views: Sequence[RunView]) -> list[str]:
         "  ".join(text + " " * (width - cell_width(text)) for text, width in zip(row, widths, strict=True)).rstrip()
         for row in rows
     ]
-
-
-def cell_width(text: str) -> int:
-    """Terminal cells that `text` takes: two for each wide character, none for one that joins the one before."""
-    return sum(
-        0 if unicodedata.combining(character) else 2 if unicodedata.east_asian_width(character) in "WF" else 1
-        for character in text
-    )
 
 
 def _tail(text: str, cells: int) -> str:

@@ -1,7 +1,7 @@
 """The Data pane: every row of a file in a list, a search in it, and the row under the cursor.
 
 How files are opened and rows found is `dataset_files`' and `dataset_reading`'s matter, how a row is laid out
-`dataset_detail`'s.
+`dataset_detail`'s, what the review is and does to rows `dataset_review`'s and `dataset_choosing`'s.
 """
 
 from __future__ import annotations
@@ -14,34 +14,24 @@ from textual import on
 from textual.app import ComposeResult
 from textual.binding import Binding
 from textual.containers import Container, Horizontal, Vertical
-from textual.events import Resize
+from textual.content import Content
 from textual.widgets import Input, Static
 
 from core.data.row import BadRow, Row
 from core.i18n import N_, _
+from tui.panes.dataset_choosing import ChoosingPane
 from tui.panes.dataset_detail import RowDetail
-from tui.panes.dataset_files import FilePane
 from tui.panes.dataset_reading import Unreadable, View, first_rows
-from tui.panes.dataset_table import Column, columns_for, head_cells, row_cells
+from tui.panes.dataset_table import LOSS, ORDERS, Column, columns_for, head_cells, order_names, row_cells
 from tui.plain import content
 from tui.widgets.block import SearchInput
 from tui.widgets.row_list import Cells, RowList, lay_out
 from tui.workbench import DataState
 
-ORDERS = {
-    "number": N_("as in the file"),
-    "author": N_("author"),
-    "title": N_("title"),
-    "form": N_("form"),
-    "length": N_("length"),
-    "text": N_("text"),
-}
-"""What rows can be sorted by, as far as the file has it."""
-_ALWAYS = ("number", "length", "text")
 _PALETTE_CHARACTERS = 60
 
 
-class DatasetPane(FilePane):
+class DatasetPane(ChoosingPane):
     """Rows, search and poem."""
 
     TITLE: ClassVar[str] = N_("Data")
@@ -49,7 +39,9 @@ class DatasetPane(FilePane):
         "Every row of a data file, and the poem under the cursor with what training makes of it. Type / and words to "
         "see only the rows that hold them all; author:李白, title:春, length:28 and column:text search one column. "
         "x shows the row's tokens, those that the model learns in colour; that starts the model process. "
-        "n shows what another epoch would make of the row. The lengths and the export are of the rows found."
+        "n shows what another epoch would make of the row. The lengths and the export are of the rows found. "
+        "v reviews the file and the profile; from each finding the enter key leads to its rows, f chooses rows by "
+        "problem and form, . and , go from one row with a problem to the next, d leaves a row out of training."
     )
     FOCUS_FIRST: ClassVar[str] = "#rows"
     BINDINGS = [
@@ -80,6 +72,7 @@ class DatasetPane(FilePane):
             search.cursor_blink = False
             yield search
             yield Static(id="data-count")
+        yield Static(id="data-among")
         yield Static(id="data-problem")
         with Container(classes="body"):
             with Vertical(id="data-list"):
@@ -89,6 +82,11 @@ class DatasetPane(FilePane):
 
     # -- the file
 
+    def on_mount(self) -> None:
+        """Follow the profile, which may leave out the row under the cursor."""
+        super().on_mount()
+        self.watch(self.workbench, "profile_state", self._show_row, init=False)
+
     def open_file(self, path: str, *, columns: Mapping[str, str] | None = None) -> None:
         """Open another file."""
         self.view = self.wanted = View()
@@ -96,7 +94,12 @@ class DatasetPane(FilePane):
         self._set_query("")
         self._count(_("reading …"))
         super().open_file(path, columns=columns)
-        self.query_one(RowList).show(0, self._cells)
+        self.show_among()
+        self._list.show(0, self._cells)
+
+    @property
+    def _list(self) -> RowList:
+        return self.query_one("#rows", RowList)
 
     def file_opened(self) -> None:
         """Show its rows, and those of the search that was asked for meanwhile."""
@@ -106,13 +109,20 @@ class DatasetPane(FilePane):
         if not self.wanted.is_whole:
             self.find(self.wanted)
         if self.has_focus:  # which the list lost while there was none
-            self.screen.set_focus(self.query_one(RowList))
+            self.screen.set_focus(self._list)
 
     def file_failed(self, failure: Unreadable) -> None:
         """Count nothing."""
         super().file_failed(failure)
-        self.query_one(RowList).show(0, self._cells)
+        self._list.show(0, self._cells)
         self._count("")
+
+    def findings_came(self) -> None:
+        """Show what was found of each row."""
+        super().findings_came()
+        self._show_heads()
+        self._list.grow(len(self.order), remake=True)
+        self._show_row()
 
     def rows_came(self) -> None:
         """Further rows of the file are known."""
@@ -121,7 +131,7 @@ class DatasetPane(FilePane):
         self.workbench.data_state = DataState(self.path, rows.count, rows.complete)
         if self.view.is_whole and self.wanted.is_whole:
             self.order = range(rows.count)
-            self.query_one(RowList).grow(rows.count, remake=self._show_heads())
+            self._list.grow(rows.count, remake=self._show_heads())
             if self._row_wanted is not None and self._row_wanted < rows.count:
                 self._go_to_wanted()
         elif rows.complete:
@@ -133,7 +143,7 @@ class DatasetPane(FilePane):
     def rows_found(self, problem: str, *, more: bool) -> None:
         """Show what the view asked for, and what is wrong with it."""
         if more and self._row_wanted is None:
-            self.query_one(RowList).grow(len(self.order))
+            self._list.grow(len(self.order))
             self._show_count()
         else:
             self._show_rows(problem)
@@ -144,7 +154,7 @@ class DatasetPane(FilePane):
             cursor = self.order.index(self._row_wanted)
             self._row_wanted = None
         with self.prevent(RowList.CursorMoved):
-            self.query_one(RowList).show(len(self.order), self._cells, cursor=cursor)
+            self._list.show(len(self.order), self._cells, cursor=cursor)
         self.call_after_refresh(self._show_row)  # the screen is laid out for it, and the list shan't wait for that
         self._show_count()
         self._show_heads(problem)
@@ -152,7 +162,7 @@ class DatasetPane(FilePane):
     def _go_to_wanted(self) -> None:
         number, self._row_wanted = self._row_wanted, None
         if number is not None:
-            self.query_one(RowList).move_to(self.order.index(number))
+            self._list.move_to(self.order.index(number))
 
     def _show_count(self) -> None:
         if self.file is None:
@@ -183,18 +193,27 @@ class DatasetPane(FilePane):
             head.update(shown, layout=False)
         return changed
 
-    def on_resize(self, event: Resize) -> None:
-        """Other columns may have room now."""
-        super().on_resize(event)
-        self.call_after_refresh(self._show_heads)
+    @on(RowList.Resized)
+    def _other_columns_have_room(self) -> None:
+        self._show_heads()
 
     def _table_columns(self) -> tuple[Column, ...]:
-        width = self.query_one(RowList).scrollable_content_region.width
-        return columns_for(self.file.rows.columns, self.file.rows.count, width) if self.file else ()
+        width = self._list.scrollable_content_region.width
+        if self.file is None:
+            return ()
+        return columns_for(self.file.rows.columns, self.file.rows.count, width, with_loss=self._with_loss)
+
+    @property
+    def _with_loss(self) -> bool:
+        return bool(self.findings and self.findings.losses)
 
     def _cells(self, index: int) -> Cells:
-        row = self._row(self.order[index])
-        return () if row is None else row_cells(row, self._table_columns())
+        number = self.order[index]
+        row = self._row(number)
+        if row is None:
+            return ()
+        look, loss = ("", None) if self.findings is None else self.findings.figures_of(number)
+        return row_cells(row, self._table_columns(), look, loss)
 
     def _row(self, number: int | None) -> Row | BadRow | None:
         if number is None or self.file is None or number >= self.file.rows.count:
@@ -204,11 +223,14 @@ class DatasetPane(FilePane):
     @on(RowList.CursorMoved)
     def _show_row(self) -> None:
         nothing = _("No row holds that.") if self.file is not None else ""
-        self.query_one(RowDetail).show(self._row(self._number()), nothing)
+        number = self.number_here()
+        detail = self.query_one(RowDetail)
+        detail.show(self._row(number), nothing)
+        detail.show_findings(Content("") if number is None else self.found_of(number))
 
-    def _number(self) -> int | None:
+    def number_here(self) -> int | None:
         """The number of the row under the cursor."""
-        cursor = self.query_one(RowList).cursor
+        cursor = self._list.cursor
         return None if cursor is None or cursor >= len(self.order) else self.order[cursor]
 
     # -- searching and sorting
@@ -221,26 +243,27 @@ class DatasetPane(FilePane):
 
     def action_search(self) -> None:
         """Go to the search."""
+        self.reveal_rows()
         self.screen.set_focus(self.query_one("#search", Input))  # at once: `focus` waits, and the next key goes astray
 
     def action_leave_search(self) -> None:
-        """From the search back to the rows; from there, every row again."""
+        """From the search or the review back to the rows; from there, every row again."""
         search = self.query_one("#search", Input)
-        if search.has_focus:
-            self.screen.set_focus(self.query_one(RowList))
-        else:
+        if self.is_reading:
+            self.reveal_rows()
+        elif not search.has_focus and not self.choose_all():
             search.value = ""
-            self.screen.set_focus(self.query_one(RowList))
+        self.screen.set_focus(self._list)
 
     @on(Input.Changed, "#search")
     def _search_typed(self, event: Input.Changed) -> None:
         if not event.value.strip():
-            self._row_wanted = self._number()
+            self._row_wanted = self.number_here()
         self.find(self.wanted._replace(query=event.value))
 
     @on(Input.Submitted, "#search")
     def _search_ended(self) -> None:
-        self.screen.set_focus(self.query_one(RowList))
+        self.screen.set_focus(self._list)
 
     def _set_query(self, query: str) -> None:
         with self.prevent(Input.Changed):
@@ -252,22 +275,22 @@ class DatasetPane(FilePane):
 
         if self.file is None:
             return
-        columns = self.file.rows.columns
-        names = [name for name in ORDERS if name in _ALWAYS or name in columns]
+        names = order_names(self.file.rows.columns, with_loss=self._with_loss)
         at = names.index(self.wanted.sort) if self.wanted.sort in names else 0
 
         def sort(choice: int | None) -> None:
             if choice is not None:
-                self._arrange(self.wanted._replace(sort=names[choice], descending=False))
+                self.show_view(self.wanted._replace(sort=names[choice], descending=False))
 
         self.app.push_screen(Choose(_("Sort by"), [_(ORDERS[name]) for name in names], at=at), sort)
 
     def action_reverse(self) -> None:
         """Last first, or first first again."""
-        self._arrange(self.wanted._replace(descending=not self.wanted.descending))
+        self.show_view(self.wanted._replace(descending=not self.wanted.descending))
 
-    def _arrange(self, view: View) -> None:
-        self._row_wanted = self._number()
+    def show_view(self, view: View) -> None:
+        """Show rows in another way, the cursor on the same one where it is among them."""
+        self._row_wanted = self.number_here()
         self.find(view)
 
     # -- rows by number and text
@@ -281,13 +304,15 @@ class DatasetPane(FilePane):
                 yield number, text[:_PALETTE_CHARACTERS]
 
     def go_to_row(self, number: int) -> None:
-        """Put the cursor on a row; where the search has left it out, the search ends."""
+        """Put the cursor on a row; where the search or what was chosen has left it out, these end."""
+        self.reveal_rows()
         self._row_wanted = number
         if number in self.order:
             self._go_to_wanted()
         elif not self.wanted.is_whole:
             self._set_query("")
-            self.find(self.wanted._replace(query=""))
+            self.find(self.wanted._replace(query="", among=()))
+            self.show_among()
 
     def action_ask_row(self) -> None:
         """Ask which row to go to."""
@@ -332,7 +357,7 @@ class DatasetPane(FilePane):
             "query": self.wanted.query,
             "sort": self.wanted.sort,
             "descending": self.wanted.descending,
-            "row": self._number() if self._row_wanted is None else self._row_wanted,
+            "row": self.number_here() if self._row_wanted is None else self._row_wanted,
             "tokens": self.query_one(RowDetail).with_tokens,
         }
 
@@ -347,10 +372,11 @@ class DatasetPane(FilePane):
         if isinstance(columns, dict) and columns and all(map(_is_text, (*columns, *columns.values()))):
             self.open_file(self.path, columns=columns)
         query, sort, row = state.get("query"), state.get("sort"), state.get("row")
+        is_order = isinstance(sort, str) and sort in ORDERS and sort != LOSS  # losses aren't kept
         view = View(
             query if isinstance(query, str) else "",
-            sort if isinstance(sort, str) and sort in ORDERS else "number",
-            state.get("descending") is True,
+            str(sort) if is_order else "number",
+            is_order and state.get("descending") is True,
         )
         if isinstance(row, int):
             self._row_wanted = row

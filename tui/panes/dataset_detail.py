@@ -1,4 +1,4 @@
-"""The row under the cursor: its poem, what the recipe makes of it and, where they are asked for, its tokens.
+"""The row under the cursor: its poem, what was found of it, what the recipe makes of it and, asked for, its tokens.
 
 It shows one row and knows nothing of the list that it comes from.
 """
@@ -49,6 +49,7 @@ class RowDetail(VerticalScroll):
     def compose(self) -> ComposeResult:
         """The poem, the tokens, the example and what else the row holds."""
         yield Block(id="poem")
+        yield Block(id="row-findings")
         yield Block(id="tokens-head")
         yield TokenStrip(id="tokens")
         yield Block(id="example")
@@ -73,6 +74,12 @@ class RowDetail(VerticalScroll):
         self.scroll_home(animate=False)
         self._show_example()
         self._want_tokens()
+
+    def show_findings(self, found: Content) -> None:
+        """Say what was found of the row."""
+        block = self.query_one("#row-findings", Block)
+        block.display = bool(found)
+        block.update(found)
 
     def show_tokens(self, wanted: bool) -> None:
         """Show the tokens of this row and of those to come, or no longer."""

@@ -17,6 +17,8 @@ from textual.worker import get_current_worker
 from core.errors import PoemError
 from core.i18n import _
 from tui.pane import Pane
+from tui.panes.dataset_findings import RowFindings, Selection, chosen
+from tui.panes.dataset_table import LOSS
 
 if TYPE_CHECKING:
     from core.data.browse import Rows
@@ -34,9 +36,11 @@ class View(NamedTuple):
     query: str = ""
     """As it was typed; blank: every row."""
     sort: str = "number"
-    """What they are sorted by: number, length, text or a column."""
+    """What they are sorted by: number, length, text, loss or a column."""
     descending: bool = False
     """Whether the last come first."""
+    among: tuple[Selection, ...] = ()
+    """What a review found of the rows: they are in each of these."""
 
     @property
     def in_file_order(self) -> bool:
@@ -46,7 +50,7 @@ class View(NamedTuple):
     @property
     def is_whole(self) -> bool:
         """Whether it is the file as it stands."""
-        return not self.query.strip() and self.in_file_order
+        return not self.query.strip() and not self.among and self.in_file_order
 
 
 class OpenFile(NamedTuple):
@@ -124,6 +128,8 @@ class ReadingPane(Pane):
         """Numbers of the rows of the view, in its order."""
         self.found_all = True
         """Whether that is all of them."""
+        self.findings: RowFindings | None = None
+        """What a review found of the rows."""
         self._opening = self._finding = self._shown = 0
 
     def file_opened(self) -> None:
@@ -213,7 +219,7 @@ class ReadingPane(Pane):
         # A few milliseconds of work are shown sooner than a thread could begin with it.
         if file.finder.is_quick and view.in_file_order and file.lock.acquire(blocking=False):
             try:
-                *_pieces, (order, problem, _done) = found(file, view, lambda: True)
+                *_pieces, (order, problem, _done) = found(file, view, lambda: True, self._losses)
             finally:
                 file.lock.release()
             self._rows_found(self.Found(self._finding, view, order, problem, done=True))
@@ -225,12 +231,16 @@ class ReadingPane(Pane):
         worker = get_current_worker()
         told_s = time.monotonic()
         with file.lock:  # whoever had it was cancelled, and lets go soon
-            for order, problem, done in found(file, view, lambda: not worker.is_cancelled):
+            for order, problem, done in found(file, view, lambda: not worker.is_cancelled, self._losses):
                 if worker.is_cancelled:
                     return
                 if done or time.monotonic() - told_s >= _TELL_S:
                     told_s = time.monotonic()
                     self.post_message(self.Found(serial, view, order if done else order[:], problem, done))
+
+    @property
+    def _losses(self) -> Mapping[int, float]:
+        return self.findings.losses if self.findings else {}
 
     @on(Found)
     def _rows_found(self, event: Found) -> None:
@@ -289,8 +299,17 @@ def first_rows(file: OpenFile, query: str, most: int) -> Iterator[int]:
         file.lock.release()
 
 
-def found(file: OpenFile, view: View, go_on: Callable[[], bool]) -> Iterator[tuple[Sequence[int], str, bool]]:
-    """What a view shows of a file: growing pieces, what is wrong with the query, and whether that is all."""
+def found(
+    file: OpenFile, view: View, go_on: Callable[[], bool], losses: Mapping[int, float]
+) -> Iterator[tuple[Sequence[int], str, bool]]:
+    """What a view shows of a file: growing pieces, what is wrong with the query, and whether that is all.
+
+    Args:
+        file: the file.
+        view: what is wanted of it.
+        go_on: asked between pieces; where it says no, the last one is missing rows.
+        losses: row → the base's loss, for the order by it; rows that have none come before all others.
+    """
     from core.data.search import parse_query
 
     rows = file.rows
@@ -299,12 +318,15 @@ def found(file: OpenFile, view: View, go_on: Callable[[], bool]) -> Iterator[tup
     if not query.finds_all:
         for order in file.finder.search(query, go_on):
             if view.in_file_order:
-                yield order, query.problem, False
+                yield chosen(view.among, order, rows.count), query.problem, False
+    order = chosen(view.among, order, rows.count)
     problem = query.problem
     if rows.is_changed:
         problem = _("The file has changed since it was opened: o opens it again.")
     if view.sort == "number":
         order = order[::-1] if view.descending else order
+    elif view.sort == LOSS:
+        order = sorted(order, key=lambda number: losses.get(number, -1.0), reverse=view.descending)
     elif go_on():
         by = view.sort if view.sort != "text" else "input" if "input" in rows.mapping else "output"
         try:

@@ -115,19 +115,19 @@ def _check_profile_path(value: str) -> str:
     return "" if os.path.isdir(folder) else _("There is no such folder.")
 
 
-def pick_value(pane: Pane, key: Key, now: Any, then: Callable[[Any], None]) -> None:
+def pick_value(pane: Pane, key: Key, now: Any, then: Callable[[Any], object]) -> None:
     """Offer what a key may be."""
     values = offered(key, now)
     if not values:
         pane.tell(_("This value is typed."), severity="information")
         return
-    question = Choose(
-        key.name,
-        [str(value) for value in values],
-        text=_(key.meaning),
-        at=values.index(now) if now in values else 0,
-    )
-    pane.app.push_screen(question, lambda at: None if at is None else then(values[at]))
+
+    def chosen(at: int | None) -> None:
+        if at is not None:
+            then(values[at])
+
+    labels, at = [str(value) for value in values], values.index(now) if now in values else 0
+    pane.app.push_screen(Choose(key.name, labels, text=_(key.meaning), at=at), chosen)
 
 
 def suggest(pane: Pane, editor: ProfileEditor) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -39,7 +40,7 @@ class ProfileEditor(TextArea):
         & > .profile-editor--aside { color: $text-muted; }
     }
     """
-    COMPONENT_CLASSES = {"profile-editor--problem", "profile-editor--aside"}
+    COMPONENT_CLASSES = {"profile-editor--problem", "profile-editor--advice", "profile-editor--aside"}
 
     def __init__(self, *, id: str) -> None:
         """An empty editor."""
@@ -48,7 +49,8 @@ class ProfileEditor(TextArea):
         self.theme = _COLOURS.name
         self.cursor_blink = False
         self._bindings.key_to_bindings.pop("f7", None)  # the pane has another use for it
-        self._marked: frozenset[int] = frozenset()
+        self._faulty: frozenset[int] = frozenset()
+        self._advised: frozenset[int] = frozenset()
 
     def on_mount(self) -> None:
         """Take up the colours of the app's theme, and of the next one."""
@@ -75,18 +77,19 @@ class ProfileEditor(TextArea):
             self.language = language
         self.load_text(text)
 
-    def mark(self, lines: frozenset[int]) -> None:
-        """Mark lines (from 0) as faulty."""
-        if lines != self._marked:
-            self._marked = lines
+    def mark(self, *, faulty: frozenset[int], advised: frozenset[int]) -> None:
+        """Mark lines (from 0) as faulty, and lines that could be better."""
+        if (faulty, advised) != (self._faulty, self._advised):
+            self._faulty, self._advised = faulty, advised
             self._line_cache.clear()
             self.refresh()
 
     def get_line(self, line_index: int) -> Text:
-        """A line as it is shown: what has no shape of its own gets one, a faulty line is underlined."""
+        """A line as it is shown: what has no shape of its own gets one, a marked line is underlined."""
         line = Text(one_for_one(self.document.get_line(line_index)), end="", no_wrap=True)
-        if line_index in self._marked:
-            line.stylize(Style(underline=True) + self.get_component_rich_style("profile-editor--problem", partial=True))
+        for marked, name in ((self._faulty, "profile-editor--problem"), (self._advised, "profile-editor--advice")):
+            if line_index in marked:
+                line.stylize(Style(underline=True) + self.get_component_rich_style(name, partial=True))
         return line
 
     def put(self, line: int, start: int, end: int, text: str) -> None:
@@ -95,16 +98,19 @@ class ProfileEditor(TextArea):
         self.replace(text, (line, start), (line, end), maintain_selection_offset=False)
         self.history.checkpoint()
 
-    def set_key(self, key: str, value: Any) -> None:
-        """Change a key in place, as one step that can be undone; the cursor goes to it.
+    def set_keys(self, values: Mapping[str, Any]) -> None:
+        """Change keys in place, as one step that can be undone; the cursor goes to the first of them.
 
         Raises:
-            PoemError: the text isn't TOML, or has no place for it.
+            PoemError: the text isn't TOML, or has no place for one of them; then none is changed.
         """
         from core.profile.edit import changed_lines, set_value
+        from core.profile.lines import find_lines
 
-        before = self.text
-        start, end, lines = changed_lines(before, set_value(before, key, value))
+        before = after = self.text
+        for key, value in values.items():
+            after = set_value(after, key, value)
+        start, end, lines = changed_lines(before, after)
         if not lines and start == end:
             return
         old = before.split("\n")
@@ -117,4 +123,5 @@ class ProfileEditor(TextArea):
             stop = (len(old) - 1, len(old[-1]))
             self.replace(text if start < len(old) else f"\n{text}", begin, stop, maintain_selection_offset=False)
         self.history.checkpoint()
-        self.move_cursor((min(start, self.document.line_count - 1), 0))
+        first = tuple(next(iter(values)).split("."))
+        self.move_cursor((find_lines(after).get(first, 1) - 1, 0))

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from typing import Any
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
 from textual.content import Content
 
@@ -13,48 +14,77 @@ from core.profile.page import shown_default
 from core.profile.problem import Problem
 from core.profile.reference import DERIVED, KEYS, derive
 from core.profile.schema import Profile
+from tui.advice import advice_content, no_facts_words
 from tui.plain import content
 from tui.workbench import DataState, ProfileState
+
+if TYPE_CHECKING:
+    from core.advice.rule import Advice
 
 _SOME_ROWS = 1_000
 
 
-def head_words(state: ProfileState, data: DataState) -> str:
-    """Name, whether it is saved, and the problems or what follows from the values."""
+def head_words(state: ProfileState, data: DataState, advised: int) -> str:
+    """Name, whether it is saved, and the problems or how much is advised and what follows from the values."""
     is_file = state.path is not None or os.sep in state.source
     words = [state.source if is_file else _("{name} (preset)").format(name=state.source)]
     words += [_("not saved")] if state.unsaved else []
     if state.problems:
         words.append(_("problems: {count}").format(count=state.problems))
     elif state.profile is not None:
+        words += [_("advice: {count}").format(count=advised)] if advised else []
         rows = data.rows if data.complete and data.path == state.profile.data.path else None
         wanted = state.profile.data.rows
         if rows is not None:
             rows = max(1, rows - state.profile.data.eval_rows)
             rows = rows if wanted == "all" else min(rows, wanted)
         derived = derive(state.profile, rows)
-        words.append(_("gradient accumulation {count}").format(count=derived["train.gradient_accumulation"]))
         if derived["train.steps"] is not None:
             words.append(_("about {steps:,} steps").format(steps=derived["train.steps"]))
+        words.append(_("gradient accumulation {count}").format(count=derived["train.gradient_accumulation"]))
     return " · ".join(words)
 
 
-def key_content(name: str | None, profile: Profile | None, *, roomy: bool) -> Content:
-    """Meaning, values, default, value now and advice of a key; of none, how to get help. `roomy`: with blank lines."""
+def key_content(
+    name: str | None,
+    profile: Profile | None,
+    advice: Sequence[Advice],
+    *,
+    roomy: bool,
+    is_set: bool = True,
+    has_facts: bool = True,
+) -> Content:
+    """What a key means, what it may be, and what is advised about it; of no key, how to get help.
+
+    Args:
+        name: the key; None or unknown: there is none.
+        profile: whose value of it is told; None: nobody's.
+        advice: on this key, the gravest first.
+        roomy: with blank lines.
+        is_set: whether the profile's text holds it.
+        has_facts: whether the advice goes by the data; if not, it is said how to get there.
+    """
+    parts: list[list[Content]] = []
     key = KEYS.get(name or "")
-    if key is None:
-        if name is not None and name in DERIVED:
-            return content(_(DERIVED[name].meaning))
-        return content(_("Put the cursor on a key to see what it means."), "$text-muted")
-    facts = [_fact(_("may be"), describe_values(key))]
-    default = shown_default(key)
-    facts += [_fact(_("default"), default)] if default else []
-    if profile is not None and (value := value_of(profile, key.name)) is not None and key.kind != "tasks":
-        facts.append(_fact(_("now"), str(list(value) if isinstance(value, tuple) else value)))
-    parts = [content(key.name, "bold"), content(_(key.meaning))]
-    if roomy:
-        return Content("\n").join([*parts, content(""), *facts, content(""), content(_(key.advice))])
-    return Content("\n").join([*parts, Content("  ").join(facts), content(_(key.advice))])
+    if key is not None:
+        facts = [_fact(_("may be"), describe_values(key))]
+        default = shown_default(key)
+        facts += [_fact(_("default"), default)] if default else []
+        if profile is not None and (value := value_of(profile, key.name)) is not None and key.kind != "tasks":
+            facts.append(_fact(_("now"), str(list(value) if isinstance(value, tuple) else value)))
+        title = content(key.name, "bold")
+        if not is_set:
+            title = Content.assemble(title, content("  " + _("not set in this text"), "$text-muted"))
+        parts += [[title, *map(advice_content, advice)], [content(_(key.meaning))]]
+        parts += [facts if roomy else [Content("  ").join(facts)], [content(_(key.advice))]]
+    elif name is not None and name in DERIVED:
+        parts.append([content(_(DERIVED[name].meaning))])
+    else:
+        parts.append([content(_("Put the cursor on a key to see what it means."), "$text-muted")])
+    if profile is not None and not has_facts:
+        parts.append([content(no_facts_words(), "$text-muted")])
+    between = Content("\n\n" if roomy else "\n")
+    return between.join(Content("\n").join(part) for part in parts)
 
 
 def problem_content(problem: Problem) -> Content:

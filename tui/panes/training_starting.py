@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path, PurePath
 from typing import TYPE_CHECKING
 
-from rich.cells import cell_len
 from textual import work
 from textual.app import ComposeResult
 from textual.binding import Binding
-from textual.containers import Vertical
+from textual.containers import Vertical, VerticalScroll
 from textual.content import Content
 from textual.widgets import Static
 
@@ -19,13 +18,16 @@ from core.errors import PoemError
 from core.i18n import N_, _
 from core.runs.directory import RunDirectory, run_name
 from tui import messages
+from tui.advice import advice_content, advice_on, facts_for, no_facts_words
 from tui.panes.training_acting import ActingPane
-from tui.plain import content, fit
+from tui.plain import content
+from tui.plan_words import aligned, budget_facts, plan_facts
 from tui.widgets.dialogs import Confirm, Dialog
 from tui.wording import short_id
 from tui.workbench import ProfileState
 
 if TYPE_CHECKING:
+    from core.advice.rule import Advice
     from core.client import Plan
     from core.profile.schema import Profile
 
@@ -39,6 +41,45 @@ class Waiting(Dialog[bool]):
         """One line."""
         with Vertical():
             yield Static(content(_("working out what would run …   (esc gives it up)")))
+
+
+class StartQuestion(Confirm):
+    """What would run, and whether to start it. Where an error is to be expected, "no" is under the cursor."""
+
+    BINDINGS = [
+        Binding("up", "scroll(-1)", N_("Up"), id="dialog.up", show=False),
+        Binding("down", "scroll(1)", N_("Down"), id="dialog.down", show=False),
+        Binding("pageup", "scroll(-10)", N_("A page up"), id="dialog.page_up", show=False),
+        Binding("pagedown", "scroll(10)", N_("A page down"), id="dialog.page_down", show=False),
+    ]
+    DEFAULT_CSS = """
+    StartQuestion > Vertical { width: 90; }
+    StartQuestion .dialog--text { max-height: 75vh; }
+    """
+
+    def __init__(
+        self, plan: Plan, state: ProfileState, profile: Profile, advice: Sequence[Advice], *, has_facts: bool
+    ) -> None:
+        """Ask about a plan of `profile`, with the advice on it; `has_facts`: whether that goes by the data."""
+        text = Content("\n").join(plan_lines(plan, state, profile, advice, has_facts=has_facts))
+        wont_fit = plan.budget is not None and plan.budget.verdict == "will not fit"
+        errors, warnings = (sum(one.severity == grave for one in advice) for grave in ("error", "warning"))
+        super().__init__(_("Start a run"), text, yes=_("Start"), danger=wont_fit or errors > 0)
+        self._against = [_("errors: {count}").format(count=errors)] if errors else []
+        self._against += [_("warnings: {count}").format(count=warnings)] if warnings else []
+
+    def on_mount(self) -> None:
+        """Say on the frame what there is to be read."""
+        super().on_mount()
+        self.call_after_refresh(self._tell_frame)
+
+    def _tell_frame(self) -> None:
+        more = [_("↑ ↓ show the rest")] if self.query_one(".dialog--text", VerticalScroll).max_scroll_y else []
+        self.query_one(Vertical).border_subtitle = content(" · ".join(self._against + more), "$text-warning")
+
+    def action_scroll(self, lines: int) -> None:
+        """Show what is further up or down."""
+        self.query_one(".dialog--text", VerticalScroll).scroll_relative(y=lines, animate=False)
 
 
 class StartingPane(ActingPane):
@@ -106,8 +147,9 @@ class StartingPane(ActingPane):
             if answer:
                 self._start(profile, run_name(Path(state.source).stem))
 
-        text = Content("\n").join(plan_lines(plan, state, profile))
-        self.app.push_screen(Confirm(_("Start a run"), text, yes=_("Start")), answered)
+        facts = facts_for(profile, state.text, self.workbench.findings, plan.budget)
+        question = StartQuestion(plan, state, profile, advice_on(profile, facts), has_facts=facts is not None)
+        self.app.push_screen(question, answered)
 
     @work(group="train.start", exit_on_error=False)
     async def _start(self, profile: Profile, name: str | None) -> None:
@@ -123,37 +165,47 @@ class StartingPane(ActingPane):
             self.follow(run.id)
 
 
-def plan_lines(plan: Plan, state: ProfileState, profile: Profile) -> Iterator[Content]:
-    """What would run, line by line."""
-    rows = _("{rows:,} train, {held_out:,} held out").format(rows=plan.rows, held_out=plan.eval_rows)
-    if plan.dropped_rows:
-        rows += _(", {dropped:,} left out").format(dropped=plan.dropped_rows)
+def plan_lines(
+    plan: Plan, state: ProfileState, profile: Profile, advice: Sequence[Advice], *, has_facts: bool
+) -> Iterator[Content]:
+    """What would run, line by line: figures, what stands against it, and notes.
+
+    Args:
+        plan: of the profile.
+        state: where it comes from.
+        profile: what would run.
+        advice: on it; of this errors and warnings are told.
+        has_facts: whether the advice goes by the data; if not, it is said how to get there.
+    """
     named = PurePath(state.source).name
-    facts = (
-        (_("profile"), _("{name} (as it is in the editor)").format(name=named) if state.unsaved else named),
-        (_("base"), plan.base),
-        (_("data"), profile.data.path),
-        (_("rows"), rows),
-        (_("steps"), _("{steps:,}, {per_epoch:,} an epoch; epochs: {epochs}").format(
-            steps=plan.steps, per_epoch=plan.steps_per_epoch, epochs=plan.epochs)),
-        (_("tokens"), _("{tokens:,} an epoch, the loss over {supervised:,}").format(
-            tokens=plan.tokens, supervised=plan.supervised_tokens)),
-        (_("parameters"), _("{count:,} are trained").format(count=plan.trainable_parameters)),
-        (_("device"), f"{plan.device}, {plan.dtype}"),
-        (_("disk"), _("{needed} needed, {free} free").format(
-            needed=_size(plan.disk_bytes), free=_size(plan.free_bytes))),
-    )  # fmt: skip
-    wide = max(cell_len(label) for label, _value in facts)
     short = plan.disk_bytes > plan.free_bytes
-    for label, value in facts:
-        style = "$text-error" if short and label == _("disk") else ""
-        yield Content.assemble(content(fit(label, wide) + "  ", "$text-muted"), content(value, style))
+    disk = _("{needed} needed, {free} free").format(needed=_size(plan.disk_bytes), free=_size(plan.free_bytes))
+    yield from aligned(
+        [
+            (
+                _("profile"),
+                content(_("{name} (as it is in the editor)").format(name=named) if state.unsaved else named),
+            ),
+            (_("base"), content(plan.base)),
+            (_("data"), content(profile.data.path)),
+            *plan_facts(plan),
+            (_("parameters"), content(_("{count:,} are trained").format(count=plan.trainable_parameters))),
+            (_("device"), content(f"{plan.device}, {plan.dtype}")),
+            *(budget_facts(plan.budget, with_parts=False) if plan.budget is not None else ()),
+            (_("disk"), content(disk, "$text-error" if short else "")),
+        ]
+    )
     if plan.queued_behind:
         text = _("It will wait: {run} has the device.").format(run=short_id(plan.queued_behind))
         yield content(text, "$text-warning")
     if profile.notify.command:
         command = _("At the end this program will be run: {command}").format(command=profile.notify.command)
         yield content(command, "$text-warning")
+    for one in advice:
+        if one.severity in ("error", "warning"):
+            yield advice_content(one, with_key=True)
+    if not has_facts:
+        yield content(no_facts_words(), "$text-muted")
     for note in plan.notes:
         yield content(note, "$text-muted")
 

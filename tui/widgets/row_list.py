@@ -18,7 +18,8 @@ from core.i18n import N_
 from tui.plain import fit
 
 Cell = tuple[str, int] | tuple[str, int, str]
-"""A column of a line: untrusted text, the terminal cells that it gets, and its look: muted, problem, good or none."""
+"""A column of a line: untrusted text, the terminal cells that it gets, and its look: muted, problem, warning, good or
+none."""
 Cells = Sequence[Cell]
 """A line's columns."""
 _MARK, _NO_MARK = "› ", "  "
@@ -33,13 +34,16 @@ def lay_out(cells: Cells, mark: str = _NO_MARK) -> str:
 class RowList(ScrollView, can_focus=True):
     """Lines with a cursor. Of what is on the screen already, only the lines that become different are painted."""
 
-    COMPONENT_CLASSES = {"row-list--cursor", "row-list--muted", "row-list--problem", "row-list--good"}
+    COMPONENT_CLASSES = {
+        "row-list--cursor", "row-list--muted", "row-list--problem", "row-list--warning", "row-list--good",
+    }  # fmt: skip
     DEFAULT_CSS = """
     RowList {
         overflow-x: hidden;
         scrollbar-gutter: stable;
         & > .row-list--muted { color: $text-muted; }
         & > .row-list--problem { color: $text-error; }
+        & > .row-list--warning { color: $text-warning; }
         & > .row-list--good { color: $text-success; }
     }
     """
@@ -54,6 +58,9 @@ class RowList(ScrollView, can_focus=True):
 
     class CursorMoved(Message):
         """The cursor is, or may be, on something else; `cursor` tells."""
+
+    class Resized(Message):
+        """There is another room for the columns."""
 
     def __init__(self, *, id: str) -> None:
         """An empty list."""
@@ -123,6 +130,7 @@ class RowList(ScrollView, can_focus=True):
         """Keep the cursor in view."""
         del event
         self._painted.clear()
+        self.post_message(self.Resized())
         self.scroll_to_region(Region(0, self._cursor, 1, 1), animate=False)
 
     def watch_scroll_y(self, old_value: float, new_value: float) -> None:
