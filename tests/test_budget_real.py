@@ -116,6 +116,7 @@ def test_many_rows_of_a_small_model_with_a_large_rank(tmp_path: Path, data: str)
     assert expected(overrides).bytes == pytest.approx(peak, rel=0.15)
 
 
+@pytest.mark.slow
 def test_few_rows_of_a_model_of_many_layers_in_micro_batches(tmp_path: Path, data: str) -> None:
     base = make_base(tmp_path / "base", hidden=768, inner=2048, layers=16, vocabulary=8192)
     overrides = (*_COMMON, data, base, "train.micro_batch_size=4", "train.batch_size=8", "train.max_steps=3")
@@ -129,6 +130,15 @@ def test_a_base_in_half_the_bytes_with_adapters_in_all_of_them(tmp_path: Path, d
     overrides = (*_COMMON, data, base, dtype, "train.micro_batch_size=8", "train.batch_size=8", "train.max_steps=3")
     peak, _seconds = run(tmp_path, overrides)
     assert expected(overrides).bytes == pytest.approx(peak, rel=0.15)
+
+
+def test_a_vocabulary_that_is_most_of_the_model(tmp_path: Path, data: str) -> None:
+    base = make_base(tmp_path / "base", hidden=256, inner=768, layers=2, vocabulary=151_936)
+    overrides = (*_COMMON, data, base, "train.micro_batch_size=8", "train.batch_size=8", "train.max_steps=6")
+    peak, _seconds = run(tmp_path, overrides)
+    found = expected(overrides)
+    assert found.parts["logits"] > 0.3 * found.bytes
+    assert found.bytes == pytest.approx(peak, rel=0.15)
 
 
 @pytest.mark.slow

@@ -11,8 +11,11 @@ import ctypes
 import os
 import sys
 
-_M_TRIM_THRESHOLD, _M_TOP_PAD, _M_MMAP_MAX = -1, -2, -4
+_M_TRIM_THRESHOLD, _M_TOP_PAD, _M_MMAP_THRESHOLD = -1, -2, -3
 _TOP_PAD_BYTES = 64 * 2**20
+# Larger blocks, such as logits, have pages of their own all the same: on the heap their places are soon broken up, and
+# a run with a vocabulary of 150,000 held twice the memory. They are few, so a step takes no longer for their faults.
+LARGE_BYTES = 32 * 2**20
 _INT_MAX = 2**31 - 1
 
 
@@ -26,7 +29,7 @@ def keep_freed_memory() -> None:
         mallopt = ctypes.CDLL(None).mallopt
     except (OSError, AttributeError):  # musl has no such function
         return
-    mallopt(_M_MMAP_MAX, 0)
+    mallopt(_M_MMAP_THRESHOLD, LARGE_BYTES)
     mallopt(_M_TRIM_THRESHOLD, _INT_MAX)
     mallopt(_M_TOP_PAD, _TOP_PAD_BYTES)
 

@@ -38,8 +38,7 @@ _DATA_BYTES_PER_TOKEN = 160
 # Of what has gone when a step is at its peak, the share whose place nothing else could take, measured with glibc 2.36.
 # Its aligned blocks seldom fit again where one of their size has been: what is cut off behind a block goes to small
 # objects, and those of the gradients' graph live on. Gradients that wait for another micro-batch lie scattered as well.
-# A block of logits is so large that its place is broken up oftener.
-_UNUSED_SHARE, _UNUSED_SHARE_ACCUMULATING, _UNUSED_SHARE_LOGITS = 0.25, 0.65, 0.5
+_UNUSED_SHARE, _UNUSED_SHARE_ACCUMULATING = 0.25, 0.65
 # What PyTorch's own allocator on GPUs reserves beside what is in use.
 _RESERVE_FACTOR = 1.1
 
@@ -192,7 +191,7 @@ def parts_of(profile: Profile, batches: Batches, shape: Shape, device: str, dtyp
     if kind == "cpu":
         is_accumulating = profile.train.batch_size > profile.train.micro_batch_size
         share = _UNUSED_SHARE_ACCUMULATING if is_accumulating else _UNUSED_SHARE
-        step_bytes = tensors + share * step.gone + _UNUSED_SHARE_LOGITS * step.gone_logits
+        step_bytes = tensors + share * step.gone
         scoring_bytes = scoring.transient  # keeps no graph, so its blocks fit again
     else:
         step_bytes, scoring_bytes = _RESERVE_FACTOR * tensors, _RESERVE_FACTOR * scoring.transient

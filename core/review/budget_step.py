@@ -19,6 +19,7 @@ from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
+from core.model.allocator import LARGE_BYTES
 from core.profile.schema import Profile
 from core.review.budget_batches import Micro
 from core.review.shapes import Shape, linear_modules, make_model
@@ -62,9 +63,7 @@ class StepCost:
     transient: float = 0
     """The most bytes that come and go in a micro-batch, logits among them, gradients and weights not."""
     gone: float = 0
-    """The bytes that have come and gone by then, logits left out."""
-    gone_logits: float = 0
-    """Those of logits."""
+    """The bytes that have come and gone by then, those of large blocks left out, as these go back to the system."""
     logits: float = 0
     """The most bytes of logits, their copies and their gradients at once."""
     update: float = 0
@@ -135,7 +134,6 @@ def _run(shape: Shape, profile: Profile, micro: Micro, device: str, dtype: torch
         trainable=sum(p.numel() * p.element_size() for p in trainable),
         transient=ledger.peak,
         gone=ledger.gone,
-        gone_logits=ledger.gone_logits,
         logits=ledger.logits_peak,
         update=update.peak,
         micro_flop=ledger.flop,
@@ -226,9 +224,9 @@ class _Ledger(TorchDispatchMode):  # type: ignore[no-untyped-call]
             logits: numbers in the logits.
         """
         super().__init__()  # type: ignore[no-untyped-call]
-        self.peak = self.logits_peak = self.gone = self.gone_logits = 0
+        self.peak = self.logits_peak = self.gone = 0
         self.flop, self.bytes, self.operations = 0.0, 0.0, 0
-        self._live = self._live_logits = self._gone = self._gone_logits = 0
+        self._live = self._live_logits = self._gone = 0
         self._columns, self._logits = columns, logits
         self._storages: dict[int, Any] = {tensor.untyped_storage()._cdata: None for tensor in known}
 
@@ -261,14 +259,13 @@ class _Ledger(TorchDispatchMode):  # type: ignore[no-untyped-call]
             del self._storages[key]
             self._live -= size
             self._live_logits -= of_logits
-            self._gone += size - of_logits
-            self._gone_logits += of_logits
+            self._gone += size if size < LARGE_BYTES else 0
 
         self._storages[key] = weakref.ref(storage, forget)
         self._live += size
         self._live_logits += of_logits
         if self._live > self.peak:
-            self.peak, self.gone, self.gone_logits = self._live, self._gone, self._gone_logits
+            self.peak, self.gone = self._live, self._gone
         self.logits_peak = max(self.logits_peak, self._live_logits)
         return True
 
