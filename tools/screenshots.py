@@ -43,7 +43,7 @@ SMALL, MIDDLE, WIDE = (80, 24), (120, 40), (200, 60)
 SHOTS = (
     Shot("data", MIDDLE, "ink", ("1", "slash", "明", "月", "enter", "down", "x", "6")),
     Shot("data-80x24", SMALL, "paper", ("1", "down", "down")),
-    Shot("review", MIDDLE, "ink", ("1", "v", "20", "minus", "down", "down", "enter", "6")),
+    Shot("review", MIDDLE, "ink", ("1", "v", "20", "minus", "6")),
     Shot("profile", MIDDLE, "ink", ("2", *["down"] * 21, "1")),
     Shot("profile-80x24", SMALL, "paper", ("2", *["down"] * 21, "1")),
     Shot("train", MIDDLE, "ink", ("3", "2")),
