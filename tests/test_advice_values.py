@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from core.advice.amounts import hours, share
 from tests.advice_case import SEVEN, find, measured
 
 # id, key, severity, fix, a value that triggers it, one that nearly does; "" is the recommended profile's own.
@@ -132,3 +133,19 @@ def test_both_sides(id: str, key: str, severity: str, fix: Any, value: str, near
 def test_always_said(id: str) -> None:
     advice = find(id, (), None)
     assert advice is not None and advice.severity == "good"
+
+
+@pytest.mark.parametrize(
+    ("part", "shown"),
+    [(0, "0.0 %"), (0.00001, "0.01 %"), (0.0004, "0.04 %"), (0.0005, "0.1 %"), (0.9996, "99.96 %"), (1, "100.0 %")],
+)
+def test_a_share_says_none_and_all_of_these_alone(part: float, shown: str) -> None:
+    assert share(part) == shown
+
+
+@pytest.mark.parametrize(
+    ("time_s", "shown"),
+    [(0.01, "0.1 seconds"), (9.94, "9.9 seconds"), (119, "119 seconds"), (120, "2 minutes"), (3_600, "1.0 hours")],
+)
+def test_short_times_are_told_in_seconds(time_s: float, shown: str) -> None:
+    assert hours(time_s) == shown

@@ -93,8 +93,9 @@ def test_a_key_with_several_judgements_shows_the_gravest() -> None:
     lora = tables(parameters(RECIPE, advice))[2]
     assert row_of(lora, "lora.r")[3:] == ("✗ error", "lora.alpha = 32")
     assert row_of(lora, "lora.alpha")[3:] == ("–", "")
+    keys = len([name for name in KEYS if name.count(".") == 1])
     assert texts(parameters(RECIPE, advice))[0].startswith(
-        f"{len([name for name in KEYS if name.count('.') == 1])} keys, 2 judgements: 1 errors, 0 warnings, 0 hints, 1"
+        f"{keys} keys, 2 judgements. Errors: 1, warnings: 0, hints: 0, good: 1."
     )
 
 
@@ -177,7 +178,7 @@ def test_the_next_steps_of_the_first_experiment() -> None:
     assert hints.startswith("poemcore profile fix my-original-recipe.toml ")
     assert " -o " not in hints
     assert tomllib.loads(exclude) == {"exclude": ["duplicate", "bracket"]}
-    assert "Leave out the 2 rows that have a problem graver than a hint, in [data]:" in texts(section)
+    assert "Leave out what has a problem graver than a hint (rows: 2), in [data]:" in texts(section)
     assert convert.startswith("poemcore convert SOURCE ")
     assert train.splitlines() == [
         "poemcore train my-original-recipe.toml --set data.path=tang.json",
@@ -191,6 +192,25 @@ def test_the_next_steps_of_the_first_experiment() -> None:
     items = [item for block in section.blocks if isinstance(block, Items) for item in block.items]
     assert 'data.rows: 520 → "all"' in items
     assert "A column is missing for imitation of a poet." in items
+
+
+def test_commands_say_what_the_review_was_told() -> None:
+    told = {"source": "mine.toml", "file": "tang.json", "overrides": ["train.epochs=1"], "tokenizer": "my tokens"}
+    known = facts()
+    section = next_section(RECIPE, known, structure(), advise(RECIPE, known), **told)
+    grave, hints, *_others, review = codes(section)
+    set_epochs, counting = " --set train.epochs=1", " --tokenizer 'my tokens'"
+    assert grave.startswith(f"poemcore profile fix mine.toml --data tang.json{set_epochs}{counting} --apply ")
+    assert hints.startswith(f"poemcore profile fix mine.toml --data tang.json{counting} --apply ")
+    assert review == f"poemcore review tang.json --profile mine.toml{counting} --probe --loss"
+    section = next_section(RECOMMENDED, known, structure(), advise(RECOMMENDED, known), **told)  # nothing to write
+    assert any(code.startswith(f"poemcore train mine.toml{set_epochs} --set data.path=") for code in codes(section))
+    assert codes(section)[-1] == f"poemcore review tang.json --profile mine.toml{set_epochs}{counting} --probe --loss"
+
+
+def test_prose_is_not_judged_as_verse() -> None:
+    section = following(RECIPE, measured=facts(poems=False))
+    assert not any("poemcore verse" in code for code in codes(section))
 
 
 def test_the_recommended_preset_has_nothing_to_mend() -> None:

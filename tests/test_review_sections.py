@@ -15,7 +15,7 @@ from core.audit.kinds import EXCLUDABLE, KINDS
 from core.audit.problem import Problem
 from core.profile.document import load_profile
 from core.profile.schema import Profile
-from core.report.document import RowLinks, Section, Text
+from core.report.document import RowLinks, Section
 from core.report.markdown import to_markdown
 from core.report.terminal import to_text
 from core.review.plan import advised, plan_of
@@ -71,9 +71,16 @@ def test_audit_counts_rows_once() -> None:
 
 def test_audit_says_that_nothing_was_found() -> None:
     section = audit_section([], 25_007)
-    assert section.blocks == (
-        Text(f"Nothing was found: {len(KINDS)} kinds of problems were looked for in 25,007 rows.", "good"),
-    )
+    found, absent = texts(section)
+    assert found == f"Nothing was found: {len(KINDS)} kinds of problems were looked for in 25,007 rows."
+    assert absent.count("; ") == len(KINDS) - 1
+
+
+def test_audit_says_what_was_looked_for_in_vain() -> None:
+    absent = texts(audit_section([problem("overlong", 8)], 100))[1]
+    assert absent.startswith("Looked for and not found: Rows that can't be used; ")
+    assert "Training rows that are nearly the same as a held-out row" in absent
+    assert "Longer than" not in absent
 
 
 def test_audit_shows_how_to_leave_rows_out_with_what_there_is() -> None:

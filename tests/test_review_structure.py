@@ -203,7 +203,7 @@ def test_the_section_of_twelve_rows(twelve: Structure) -> None:
     assert instructions.rows == ((ASKED, "8", "66.7 %"), ("–", "3", "25.0 %"), ("寫詩", "1", "8.3 %"))
     forms = blocks(section, RowLinks)
     assert (forms[0].kind, forms[0].title, forms[0].rows) == ("form:五絕", "五絕: 6 rows (50.0 %)", (0, 1, 5, 6, 7, 8))
-    assert (forms[-1].kind, forms[-1].title) == ("form:", "No form (fewer than four lines): 1 rows (8.3 %)")
+    assert (forms[-1].kind, forms[-1].title) == ("form:", "No form (fewer than four lines): 1 row (8.3 %)")
     assert notes(section, "good") == [
         "The task: first couplet → rest of the poem. In 9 rows (75.0 %) the input is the first two lines."
     ]

@@ -17,6 +17,7 @@ from transformers import PreTrainedTokenizerFast
 from core.advice.facts import Distribution, Tokens
 from core.audit.poem import judged_poem
 from core.audit.structure import Structure, structure_of
+from core.data.holdout import Split
 from core.data.row import Row
 from core.data.rows import RowFile, read_rows
 from core.encoding.encode import Encoded, Encoder, make_encoder
@@ -28,14 +29,15 @@ from core.report.markdown import to_markdown
 from core.review.characters import DearCharacter, repeats_of
 from core.review.lengths import Bin, bins_of, padding_share, sharing_gain
 from core.review.section_tokens import tokens_section
+from core.review.shares import refused_lengths
 from core.review.tokens import TokenCounts, count_tokens, estimate_tokens
 from core.training.batch import collate, plan_epoch, split_micro
 from core.verse.judge import judge
 
 # Row n has n + 1 letters to write. 山 is one token, 水 two, 火 three, and so is 續; a letter is one.
 ROWS = tuple(Row(n, "續", "火" if n == 11 else "水" if n % 2 else "山", "b" * (n + 1), {}) for n in range(12))
-# 24 for the template and the instruction, the input's, the output's.
-TOTALS = [26, 28, 28, 30, 30, 32, 32, 34, 34, 36, 36, 39]
+TOTALS = [26, 28, 28, 30, 30, 32, 32, 34, 34, 36, 36, 39]  # 24 for template and instruction, input, output
+PADDING = 0.025
 
 
 @pytest.fixture(scope="module")
@@ -275,9 +277,8 @@ def test_a_row_of_100_000_characters(encoder: Encoder) -> None:
     assert (len(counts.bins), counts.bins[-1]) == (8, Bin(350_000, 399_999, 1))
     assert estimate_tokens(rows, profile()).tokens.total.max == 9 + 1 + 103_500 + 103_500
     assert repeats_of([rows[-1]])[8] == 1.0
-    text = to_markdown([tokens_section(structure(rows), counts, profile())], "review")
-    assert len(text) < 8_000
-    assert "\x7f" not in text
+    text = to_markdown([tokens_section(structure(rows), counts, profile(), PADDING)], "review")
+    assert len(text) < 8_000 and "\x7f" not in text
 
 
 def structure(rows: Sequence[Row]) -> Structure:
@@ -297,7 +298,7 @@ def text_with(section: Section, words: str) -> Text:
 
 
 def test_the_section(encoder: Encoder) -> None:
-    section = tokens_section(structure(ROWS), count(encoder), profile())
+    section = tokens_section(structure(ROWS), count(encoder), profile(), PADDING)
     assert (section.id, section.title) == ("tokens", "Tokens and memory")
     lengths = blocks(section, Table)[0]
     assert lengths.rows[1] == ("input", "1.58", "1.5", "3", "3", "3", "19")
@@ -306,6 +307,7 @@ def test_the_section(encoder: Encoder) -> None:
     text_with(section, "12 rows are 385 tokens. The loss is taken over 90 of them (23.4 %)")
     text_with(section, "All rows begin with the same 10 tokens, 31.2 % of all. 20 distinct tokens are used.")
     text_with(section, "A character of inputs and outputs takes 1.078 tokens.")
+    text_with(section, "of what goes through the model 2.5 % is padding")
     assert text_with(section, "No row is longer than data.cutoff_len = 256").tone == "good"
     (longest,) = blocks(section, RowLinks)
     assert (longest.kind, longest.rows) == ("longest", (1, 3, 4, 5, 6, 7, 8, 9, 10, 11))
@@ -316,7 +318,7 @@ def test_the_section(encoder: Encoder) -> None:
 def test_the_rule_of_thumb_beside_what_is_measured(qwen: Encoder, sample: RowFile) -> None:
     keys = profile()
     counts, found = count_tokens(sample.rows, keys, qwen, "Qwen2"), structure(sample.rows)
-    table = blocks(tokens_section(found, counts, keys), Table)[1]
+    table = blocks(tokens_section(found, counts, keys, PADDING), Table)[1]
     assert table.header == ("Tokens", "Rule of thumb", "Measured", "Difference")
     assert [row[:3] for row in table.rows] == [
         ("instruction", "20", "21.0"),
@@ -329,7 +331,7 @@ def test_the_rule_of_thumb_beside_what_is_measured(qwen: Encoder, sample: RowFil
     ]
     assert [row[3] for row in table.rows] == ["+5 %", "+43 %", "-40 %", "-18 %", "-7 %", "-18 %", "-7 %"]
     pretty = replace(found, text_lines=2_000, could_be_mistaken=True)
-    told = text_with(tokens_section(pretty, counts, keys), "2,000 text lines taken for rows")
+    told = text_with(tokens_section(pretty, counts, keys, PADDING), "2,000 text lines taken for rows")
     assert "makes 160,000 tokens, 5.4 times what the 400 rows have" in told.text
 
 
@@ -339,21 +341,34 @@ def test_the_rule_of_thumb_beside_what_is_measured(qwen: Encoder, sample: RowFil
 )
 def test_rows_past_the_cutoff_in_the_section(encoder: Encoder, overlong: str, remedy: str) -> None:
     overrides = ("data.cutoff_len=25", f'data.overlong="{overlong}"')
-    links = blocks(tokens_section(structure(ROWS), count(encoder, *overrides), profile(*overrides)), RowLinks)
-    assert [(one.kind, len(one.rows), one.tone) for one in links] == [
-        ("overlong", 12, "warning"),
-        ("nothing-supervised", 6, "error"),
-        ("longest", 10, ""),
-    ]
-    assert remedy in links[0].remedy
-    assert links[1].title == "6 rows (50.0 %) have prompts that alone fill data.cutoff_len = 25"
-    assert links[1].examples[0] == "1: 28 tokens"
+    section = tokens_section(structure(ROWS), count(encoder, *overrides), profile(*overrides), PADDING)
+    told = text_with(section, "Longer than data.cutoff_len = 25: 12 rows (100.0 %), the longest with 39 tokens.")
+    assert (told.tone, remedy in told.text) == ("warning", True)
+    assert [one.kind for one in blocks(section, RowLinks)] == ["longest"]  # the audit has the rows
+
+
+@pytest.mark.parametrize(
+    ("cutoff", "overlong", "where", "message"),
+    [
+        (38, "error", "data.overlong", "1 rows are longer than data.cutoff_len = 38 tokens: rows 11"),
+        (39, "error", "", ""),
+        (26, "truncate", "data.cutoff_len", "cut off at 26 tokens, 1 rows have nothing left to learn: rows 11"),
+        (27, "truncate", "", ""),
+        (27, "drop", "data.cutoff_len", "no row fits into 27 tokens"),
+        (28, "drop", "", ""),
+    ],
+)
+def test_lengths_that_a_run_refuses(encoder: Encoder, cutoff: int, overlong: str, where: str, message: str) -> None:
+    overrides = (f"data.cutoff_len={cutoff}", f'data.overlong="{overlong}"')
+    split = Split(train=(1, 2, 11), eval=(0,), kin=())
+    refusals = refused_lengths(profile(*overrides), count(encoder, *overrides), split)
+    assert [(one.where, one.message) for one in refusals] == ([(where, message)] if where else [])
 
 
 def test_rows_without_a_task_in_the_section(encoder: Encoder) -> None:
     keys = profile('data.tasks=[{name="style", instruction="{author}"}]')
     rows = [replace(row, extra={"author": "b"} if row.number else {}) for row in ROWS]
-    links = blocks(tokens_section(structure(rows), count_tokens(rows, keys, encoder, "bytes"), keys), RowLinks)
+    links = blocks(tokens_section(structure(rows), count_tokens(rows, keys, encoder, "bytes"), keys, PADDING), RowLinks)
     assert (links[0].kind, links[0].rows, links[0].tone) == ("no-task", (0,), "error")
 
 
@@ -369,7 +384,8 @@ def test_rows_without_a_task_in_the_section(encoder: Encoder) -> None:
 def test_what_the_lengths_mean(encoder: Encoder, p99: int, load: str, tone: str) -> None:
     counts = count(encoder)
     tokens: Tokens = replace(counts.tokens, total=replace(counts.tokens.total, p99=p99, max=math.ceil(1.5 * p99)))
-    section = tokens_section(structure(ROWS), replace(counts, tokens=tokens), profile("train.micro_batch_size=4"))
+    keys = profile("train.micro_batch_size=4")
+    section = tokens_section(structure(ROWS), replace(counts, tokens=tokens), keys, PADDING)
     found = text_with(section, f"99 % of the rows have at most {p99:,} tokens")
     assert load in found.text
     assert f"4 rows at once make up to {4 * p99:,} tokens" in found.text
@@ -377,9 +393,8 @@ def test_what_the_lengths_mean(encoder: Encoder, p99: int, load: str, tone: str)
 
 
 def test_an_estimate_says_so(sample: RowFile) -> None:
-    section = tokens_section(structure(sample.rows), estimate_tokens(sample.rows, profile()), profile())
+    section = tokens_section(structure(sample.rows), estimate_tokens(sample.rows, profile()), profile(), PADDING)
     first = section.blocks[0]
-    assert isinstance(first, Text)
-    assert first.tone == "hint"
+    assert isinstance(first, Text) and first.tone == "hint"
     assert "1.035 tokens for a Chinese character" in first.text
     assert not any("distinct tokens" in block.text for block in blocks(section, Text))

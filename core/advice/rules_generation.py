@@ -40,11 +40,12 @@ def max_new_tokens(case: Case) -> Advice | None:
     fix = min(LONGEST, 1 << (int(ROOM * longest) - 1).bit_length())
     if most <= output.p99:
         reason = _(
-            "Cut off after {most:,} tokens, poems end unfinished: 99 % of the outputs have up to {p99:,} and an end."
+            "Cut off after {most:,} tokens, completions end unfinished: 99 % of the outputs have up to {p99:,} and an "
+            "end."
         )
         return case.warning("max-new-tokens-cuts", "generation.max_new_tokens", reason.format(**figures), fix)
     if most < longest:
-        reason = _("The longest output has {longest:,} tokens with its end: {most:,} cuts the longest poems off.")
+        reason = _("The longest output has {longest:,} tokens with its end: {most:,} cuts the longest completions off.")
         return case.hint("max-new-tokens-short", "generation.max_new_tokens", reason.format(**figures), fix)
     if most > TOO_MUCH_ROOM * longest:
         reason = _(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from core.advice.amounts import millions, share
+from core.advice.amounts import millions, sentences, share
 from core.advice.case import Case
 from core.advice.facts import Model
 from core.advice.plan import train_rows
@@ -125,12 +125,12 @@ def target_modules(case: Case) -> Advice | None:
         return case.error("targets-missing", "lora.target_modules", reason, fix or list(there) or None)
     absent = [name for name in usual if name not in targets]
     if absent:
-        reason = _("{groups} {absent} get no adapter; all seven learn more than some of them at equal size.")
-        reason = reason.format(groups=_groups(targets), absent=", ".join(absent))
+        reason = _("{absent} get no adapter; all seven learn more than some of them at equal size.")
+        reason = sentences(*_groups(targets), reason.format(absent=", ".join(absent)))
         return case.hint("targets-partial", "lora.target_modules", reason, [*usual, *_others(targets)])
-    reason = _("All linear layers. {groups}").format(groups=_groups(targets))
+    reason = sentences(_("All linear layers."), *_groups(targets))
     if model is not None:
-        reason = f"{reason} {_count_layers(model, targets)}"
+        reason = sentences(reason, _count_layers(model, targets))
     return case.good("targets-all", "lora.target_modules", reason)
 
 
@@ -144,7 +144,7 @@ def _others(targets: tuple[str, ...]) -> list[str]:
     return [name for name in targets if name not in ALL]
 
 
-def _groups(targets: tuple[str, ...]) -> str:
+def _groups(targets: tuple[str, ...]) -> list[str]:
     """What the layers that are there do, one sentence a group."""
     groups = (
         (ATTENTION_LOOK, _("{names}: which earlier characters a new one goes by.")),
@@ -152,7 +152,7 @@ def _groups(targets: tuple[str, ...]) -> str:
         (MLP, _("{names}: words and phrasing.")),
     )
     held = (([name for name in group if name in targets], text) for group, text in groups)
-    return " ".join(text.format(names=", ".join(names)) for names, text in held if names)
+    return [text.format(names=", ".join(names)) for names, text in held if names]
 
 
 def _count_layers(model: Model, targets: tuple[str, ...]) -> str:

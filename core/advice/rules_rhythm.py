@@ -91,7 +91,7 @@ def eval_every(case: Case) -> Advice | None:
     if cost > EVAL_SHARE:
         reason = _("{rows:,} held-out rows every {every:,} steps take {share} more time on top of training.")
         return case.hint("eval-every-often", "train.eval_every", reason.format(**figures, share=share(cost)), best)
-    reason = _("{points:,} points on the curve of {steps:,} steps, for {share} more time.")
+    reason = _("Points on the curve of {steps:,} steps: {points:,}, for {share} more time.")
     if every == 0:
         reason = _("{steps:,} steps are few enough to measure before the first and after the last only.")
     points = steps // every if every else 0
@@ -157,13 +157,12 @@ def sample_every(case: Case) -> Advice | None:
     if 0 < every < SAMPLE_STEPS and steps >= LONG_STEPS:
         reason = _("{prompts:,} poems every {every:,} steps take longer than the steps between them.")
         return case.hint("samples-often", "train.sample_every", reason.format(**figures), best)
-    reason = _("{count:,} times in {steps:,} steps the samples show how the verse comes on.")
+    reason = _("Samples every {every:,} of {steps:,} steps show how the verse comes on.")
     if every == 0:
         reason = _("No samples in {steps:,} steps: so short a run is judged at its end.")
         if steps >= LONG_STEPS:
             reason = _("There are no prompts to write samples for.")
-    count = steps // every if every else 0
-    return case.good("samples", "train.sample_every", reason.format(**figures, count=count))
+    return case.good("samples", "train.sample_every", reason.format(**figures))
 
 
 def sample_prompts(case: Case) -> Advice | None:

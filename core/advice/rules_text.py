@@ -68,7 +68,7 @@ def overlong(case: Case) -> Advice | None:
     if policy == "truncate":
         reason = _("Rows of more than {cutoff:,} tokens lose their end, and teach poems that don't end.")
         return case.warning("overlong-truncates", "data.overlong", reason.format(cutoff=cutoff), "drop")
-    reason = _("Rows of more than {cutoff:,} tokens are left out and counted; no half poem is learnt.")
+    reason = _("Rows of more than {cutoff:,} tokens are left out and counted; nothing is learnt by halves.")
     return case.good("overlong-drops", "data.overlong", reason.format(cutoff=cutoff))
 
 
@@ -125,8 +125,7 @@ def instruction_diversity(case: Case) -> Advice | None:
             return case.good("instructions-many", "data.tasks", reason.format(count=facts.instructions))
         reason = _(
             "One instruction stands in all {rows:,} rows: the model learns to obey this sentence and no other. Mix in "
-            'other wordings with [[data.tasks]], such as name = "continue", instruction = "請續寫這首古詩", '
-            "weight = 0.3."
+            "other wordings with [[data.tasks]]: the review writes such a mix for the columns of the file."
         )
         return case.hint("instruction-diversity", "data.tasks", reason.format(rows=facts.rows))
     unsuited = [task for task in tasks if not _suits(task, facts)]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from core.advice.amounts import millions
+from core.advice.amounts import millions, sentences
 from core.advice.amounts import rate as shown_rate
 from core.advice.case import Case
 from core.advice.plan import full_steps, run_steps, train_rows
@@ -68,8 +68,13 @@ def epochs(case: Case) -> Advice | None:
         "{epochs} passes over {rows:,} rows, {steps:,} steps: within the {least} to {most} that are usual for so many "
         "rows."
     )
+    if rows < SMALL_ROWS and passes < ADVISED_EPOCHS:
+        reason = _(
+            "{epochs} passes over {rows:,} rows, {steps:,} steps: enough for a first look; {usual} to {most} are usual "
+            "for so few rows."
+        )
     steps = full_steps(case.planned, facts)
-    return case.good("epochs", "train.epochs", reason.format(**figures, steps=steps))
+    return case.good("epochs", "train.epochs", reason.format(**figures, steps=steps, usual=ADVISED_EPOCHS))
 
 
 def max_steps(case: Case) -> Advice | None:
@@ -87,7 +92,7 @@ def max_steps(case: Case) -> Advice | None:
     reason = _("{most:,} of {steps:,} steps: {seen:.2f} passes over {rows:,} rows.")
     reason = reason.format(most=most, steps=steps, seen=seen, rows=rows)
     if seen < 1:
-        reason = f"{reason} {_('That is a trial; most poems are never seen.')}"
+        reason = sentences(reason, _("That is a trial; most poems are never seen."))
         return case.warning("max-steps-trial", "train.max_steps", reason, 0)
     return case.hint("max-steps-cuts", "train.max_steps", reason)
 
@@ -175,6 +180,8 @@ def batch_arithmetic(case: Case) -> Advice | None:
     """Gradient accumulation follows; a checked profile has no remainder."""
     batch, micro = case.profile.train.batch_size, case.profile.train.micro_batch_size
     reason = _("{batch:,} / {micro:,} = {count:,}: gradients of {count:,} micro-batches are added up for a step.")
+    if batch == micro:
+        reason = _("{batch:,} / {micro:,} = 1: a step is one micro-batch, and nothing is added up.")
     return case.good(
         "batch-arithmetic", "train.batch_size", reason.format(batch=batch, micro=micro, count=batch // micro)
     )

@@ -13,6 +13,20 @@ from core.i18n import _
 from core.plain import plain
 
 
+def check_clean_name(target: Path) -> None:
+    """Refuse a name that promises another format.
+
+    Raises:
+        PoemError: it ends in neither .json nor .jsonl.
+    """
+    if suffix_format(target) not in ("json", "jsonl") or target.suffix.lower() == ".gz":
+        raise PoemError(
+            _("a cleaned file is JSON or JSONL"),
+            hint=_("Choose a name that ends in .json or .jsonl."),
+            where=plain(str(target)),
+        )
+
+
 def write_clean(file: RowFile, numbers: Collection[int], target: Path) -> int:
     """Write the file's rows but for some, with the columns and values that they have there; all of it, or nothing.
 
@@ -28,14 +42,10 @@ def write_clean(file: RowFile, numbers: Collection[int], target: Path) -> int:
         PoemError: there is such a file already, its name promises another format, no row is left, it can't be written,
             or the rows' own file has changed.
     """
-    where = plain(str(target))
-    if suffix_format(target) not in ("json", "jsonl") or target.suffix.lower() == ".gz":
-        raise PoemError(
-            _("a cleaned file is JSON or JSONL"), hint=_("Choose a name that ends in .json or .jsonl."), where=where
-        )
+    check_clean_name(target)
     kept = [row.number for row in file.rows if row.number not in numbers]
     if not kept:
-        raise PoemError(_("no row is left to write"), hint=_("Leave fewer rows out."), where=where)
+        raise PoemError(_("no row is left to write"), hint=_("Leave fewer rows out."), where=plain(str(target)))
     texts = written_rows(file.path, file.sha256, kept)
     write_new(target, _array(texts) if suffix_format(target) == "json" else (text + "\n" for text in texts))
     return len(kept)

@@ -194,5 +194,5 @@ def _memory_bytes(rows: Sequence[Row]) -> int:
         for text in (row.instruction, row.input, row.output, *row.extra.values()):
             if id(text) not in seen:
                 seen.add(id(text))
-                total += sys.getsizeof(text)
+                total += sys.getsizeof(text[:-1] + text[-1:])  # of a copy: a text that was encoded keeps its UTF-8
     return total

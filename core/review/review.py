@@ -32,7 +32,8 @@ from core.review.section_plan import plan_section
 from core.review.section_structure import structure_section
 from core.review.section_tokens import tokens_section
 from core.review.section_value import value_section
-from core.review.shares import Kept, keep_rows, share_out
+from core.review.shares import Kept, keep_rows, refused_lengths, share_out
+from core.review.shown import set_options, tokenizer_options
 from core.review.surprise import RowLoss, score_rows, surprise_section
 from core.review.tokenizer import find_encoder
 from core.review.tokens import TokenCounts, repeats_of
@@ -89,6 +90,7 @@ def review(
     path: str,
     *,
     source: str = "PROFILE",
+    overrides: Sequence[str] = (),
     tokenizer: str = "",
     probe: bool = False,
     loss: bool = False,
@@ -103,6 +105,7 @@ def review(
         profile: a checked one.
         path: the data file, in the place of the profile's own.
         source: the profile's name or file, for the commands that the review gives.
+        overrides: KEY=VALUE each, by which the profile differs from its source, for the same.
         tokenizer: a folder to count with where the profile's base is not on this machine; "" for the base's own.
         probe: whether a few steps are made, in a process of their own, to measure memory and time.
         loss: whether the base scores every row.
@@ -150,7 +153,8 @@ def review(
     del encoder, counting
     return_freed_memory()
     check()
-    yield tokens_section(structure, counts, profile)
+    facts = measure(profile, rows, structure, counts, shares.split, repeats)
+    yield tokens_section(structure, counts, profile, facts.padding_share)
     problems = in_order([*found, *problems_of_file(file), *problems_of_tokens(counts)])
     yield _with_exclusions(audit_section(problems, len(file.rows)), kept)
     losses: tuple[RowLoss, ...] | None = None
@@ -158,17 +162,27 @@ def review(
         tell(_("loading the base"))
         losses = tuple(_checked(score_rows(profile, rows, tell), check))
         yield surprise_section(losses, {row.number: row for row in rows}, profile.model.base)
-    facts = measure(profile, rows, structure, counts, shares.split, repeats)
     value = value_of(structure, facts, problems, profile, regulated_share=_regulated_share(verse))
     yield value_section(value, structure, facts, profile)
     check()
     tell(_("making a few steps") if probe else _("weighing memory and time"))
     facts = with_budget(facts, profile, counts, shares.split, probe=probe)
     advice = advise(profile, facts)
-    refusals = (*kept.refusals, *shares.refusals)
+    refusals = (*kept.refusals, *shares.refusals, *refused_lengths(profile, counts, shares.split))
     yield _with_refusals(plan_section(profile, facts, advice), refusals)
-    yield parameters_section(profile, advice, facts=facts, source=source, file=path)
-    yield next_section(profile, facts, structure, advice, problems, source=source, file=path)
+    options = [*set_options(overrides), *tokenizer_options(tokenizer)]
+    yield parameters_section(profile, advice, facts=facts, source=source, file=path, options=options)
+    yield next_section(
+        profile,
+        facts,
+        structure,
+        advice,
+        problems,
+        source=source,
+        file=path,
+        overrides=overrides,
+        tokenizer=tokenizer,
+    )
     yield Findings(
         profile, file, structure, counts, kept.excluded, refusals, verse, problems, facts, value, advice, losses
     )
@@ -195,7 +209,7 @@ def _regulated_share(verse: Tally) -> float | None:
 def _with_exclusions(section: Section, kept: Kept) -> Section:
     if not kept.excluded:
         return section
-    text = _("{count} rows are left out of training and evaluation already, by data.exclude.")
+    text = _("Rows left out of training and evaluation already, by data.exclude: {count}.")
     return replace(section, blocks=(*section.blocks, Text(text.format(count=f"{len(kept.excluded):,}"))))
 
 

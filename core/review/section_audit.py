@@ -23,6 +23,9 @@ def audit_section(problems: Sequence[Problem], rows: int) -> Section:
     """
     ordered = sorted(problems, key=lambda problem: (_TONES.index(KINDS[problem.kind].tone), -len(problem.rows)))
     blocks: list[Block] = [_summary(ordered, rows), *(_links(problem, rows) for problem in ordered)]
+    found = {problem.kind for problem in problems}
+    absent = _("; ").join(_(kind.title) for kind in KINDS.values() if kind.name not in found)
+    blocks.append(Text(_("Looked for and not found: {kinds}.").format(kinds=absent), "good"))
     if ordered:
         blocks += _leaving_out(ordered)
     return Section("audit", _("Quality audit"), tuple(blocks))

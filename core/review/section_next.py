@@ -6,6 +6,7 @@ import math
 import shlex
 from collections.abc import Sequence
 
+from core.advice.amounts import sentences
 from core.advice.facts import Facts
 from core.advice.rule import Advice
 from core.advice.rules_data import CLEAR_TOKENS, LARGE_PARAMETERS
@@ -15,7 +16,15 @@ from core.audit.structure import Structure
 from core.i18n import _
 from core.profile.schema import Profile
 from core.report.document import Block, Code, Items, Section, Text
-from core.review.shown import fix_command, fixed_source, gravest_first, listed, sentences, shown_change
+from core.review.shown import (
+    fix_command,
+    fixed_source,
+    gravest_first,
+    listed,
+    set_options,
+    shown_change,
+    tokenizer_options,
+)
 from core.review.task_mix import PURPOSE_WORDS, mix_tasks
 from core.review.value_lessons import VARIED_SHARE, wordings
 
@@ -33,6 +42,8 @@ def next_section(
     *,
     source: str = "PROFILE",
     file: str = "FILE",
+    overrides: Sequence[str] = (),
+    tokenizer: str = "",
 ) -> Section:
     """The steps that follow from this review, in the order in which they are worth taking.
 
@@ -43,38 +54,45 @@ def next_section(
         advice: given of the profile.
         problems: found in the file.
         source: the profile's name or file, and
-        file: the data file, both for commands.
+        file: the data file, and
+        overrides: KEY=VALUE each, by which the profile differs from its source, and
+        tokenizer: the folder that tokens were counted with, "" for the base's own: all for commands.
     """
-    then = fixed_source(source) if any(one.fix is not None for one in advice) else source
+    then, left = (fixed_source(source), ()) if any(one.fix is not None for one in advice) else (source, overrides)
+    counting = tokenizer_options(tokenizer)
     blocks = [
-        *_fixes(advice, source, file),
+        *_fixes(advice, source, file, set_options(overrides), counting),
         *_cleaning(problems),
         *_tasks(profile, facts, structure),
         *_more_data(facts),
-        *_evaluation(profile, then, file),
+        *_evaluation(profile, then, file, set_options(left), facts.poems),
         *_choosing(profile),
-        *_measuring(facts, file, then),
+        *_measuring(facts, file, then, [*set_options(left), *counting]),
     ]
     return Section("next", _("Next steps"), tuple(blocks))
 
 
-def _fixes(advice: Sequence[Advice], source: str, file: str) -> list[Block]:
+def _fixes(
+    advice: Sequence[Advice], source: str, file: str, changed: Sequence[str], counting: Sequence[str]
+) -> list[Block]:
     fixes = [one for one in gravest_first(advice) if one.fix is not None]
     grave = [one for one in fixes if one.severity in ("error", "warning")]
     blocks: list[Block] = []
     if grave:
-        blocks.append(Text(_("First mend what is wrong: {count} errors and warnings.").format(count=len(grave))))
+        text = _("First mend what is wrong. Errors and warnings with a fix: {count}.")
+        blocks.append(Text(text.format(count=len(grave))))
         blocks.append(Items(tuple(f"{one.key}: {shown_change(one)}" for one in grave)))
-        blocks.append(Code(fix_command(grave, source=source, file=file)))
+        blocks.append(Code(fix_command(grave, source=source, file=file, options=[*changed, *counting])))
     elif any(one.severity in ("error", "warning") for one in advice):
         blocks.append(Text(_("What is wrong in the profile has no single better value: read the reasons."), "warning"))
     else:
         blocks.append(Text(_("The profile has no error and no warning: it can train as it is."), "good"))
     hints = [one for one in fixes if one.severity == "hint"]
     if hints:
-        blocks.append(Text(_("Then what could be better: {count} hints.").format(count=len(hints))))
+        blocks.append(Text(_("Then what could be better. Hints with a fix: {count}.").format(count=len(hints))))
         blocks.append(Items(tuple(f"{one.key}: {shown_change(one)}" for one in hints)))
-        blocks.append(Code(fix_command(hints, source=fixed_source(source) if grave else source, file=file)))
+        then, left = (fixed_source(source), ()) if grave else (source, changed)
+        blocks.append(Code(fix_command(hints, source=then, file=file, options=[*left, *counting])))
     return blocks
 
 
@@ -83,7 +101,7 @@ def _cleaning(problems: Sequence[Problem]) -> list[Block]:
     if not grave:
         return []
     rows = len({row for problem in grave for row in problem.rows})
-    text = _("Leave out the {rows} rows that have a problem graver than a hint, in [data]:").format(rows=f"{rows:,}")
+    text = _("Leave out what has a problem graver than a hint (rows: {rows}), in [data]:").format(rows=f"{rows:,}")
     return [Text(text), Code("exclude = [" + ", ".join(f'"{problem.kind}"' for problem in grave) + "]", "toml")]
 
 
@@ -128,7 +146,7 @@ def _more_data(facts: Facts) -> list[Block]:
     return [Text(text), Code("poemcore convert SOURCE more.jsonl --columns input=COLUMN,output=COLUMN")]
 
 
-def _evaluation(profile: Profile, source: str, file: str) -> list[Block]:
+def _evaluation(profile: Profile, source: str, file: str, changed: Sequence[str], poems: bool) -> list[Block]:
     blocks: list[Block] = []
     if profile.data.eval_rows:
         text = _("After training, score the {rows} held-out rows, base and adapter side by side:")
@@ -138,7 +156,7 @@ def _evaluation(profile: Profile, source: str, file: str) -> list[Block]:
             Text(_("Hold rows out with data.eval_rows = 200; then score them, base and adapter side by side:"))
         )
     commands = [
-        f"poemcore train {shlex.quote(source)} --set data.path={shlex.quote(file)}",
+        shlex.join(["poemcore", "train", source, *changed, "--set", f"data.path={file}"]),
         "poemcore evaluate --run last",
     ]
     blocks.append(Code("\n".join(commands)))
@@ -155,8 +173,9 @@ def _evaluation(profile: Profile, source: str, file: str) -> list[Block]:
     elif profile.train.sample_prompts:
         text = _("The poems of the sample prompts are held out: completing them shows writing, not reciting.")
         blocks.append(Text(text, "good"))
-    verse = _("Judge form, rhyme and tone of completions by the same measure as the file's own poems:")
-    blocks += [Text(verse), Code(f"poemcore verse {shlex.quote(file)}")]
+    if poems:
+        verse = _("Judge form, rhyme and tone of completions by the same measure as the file's own poems:")
+        blocks += [Text(verse), Code(f"poemcore verse {shlex.quote(file)}")]
     return blocks
 
 
@@ -171,7 +190,7 @@ def _choosing(profile: Profile) -> list[Block]:
     ]
 
 
-def _measuring(facts: Facts, file: str, source: str) -> list[Block]:
+def _measuring(facts: Facts, file: str, source: str, options: Sequence[str]) -> list[Block]:
     flags = ["--loss"] if facts.budget is not None and facts.budget.probed else ["--probe", "--loss"]
     text = _("What this review left open can be measured: --loss lets the base score every row.")
     if "--probe" in flags:
@@ -179,5 +198,5 @@ def _measuring(facts: Facts, file: str, source: str) -> list[Block]:
             "What this review left open can be measured: --probe makes a few steps on this machine, for memory and "
             "time; --loss lets the base score every row."
         )
-    command = f"poemcore review {shlex.quote(file)} --profile {shlex.quote(source)} {' '.join(flags)}"
-    return [Text(text), Code(command)]
+    command = ["poemcore", "review", file, "--profile", source, *options, *flags]
+    return [Text(text), Code(shlex.join(command))]

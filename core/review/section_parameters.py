@@ -32,6 +32,7 @@ def parameters_section(
     facts: Facts | None = None,
     source: str = "PROFILE",
     file: str = "FILE",
+    options: Sequence[str] = (),
 ) -> Section:
     """A table for each part of the profile, what follows from it, and the reason of every judgement.
 
@@ -40,7 +41,9 @@ def parameters_section(
         advice: given of it.
         facts: measured of the file; without them the steps of `data.rows = "all"` aren't known.
         source: the profile's name or file, and
-        file: the data file, both for the command that applies fixes.
+        file: the data file, and
+        options: what else the review was told, as for `core.review.shown.fix_command`: for the command that applies
+            fixes.
     """
     by_key: dict[str, list[Advice]] = {}
     for one in gravest_first(advice):
@@ -59,7 +62,7 @@ def parameters_section(
     if fixes:
         blocks += [
             Text(_("To apply the suggestions, comments kept, all of them or some by their ids:")),
-            Code(fix_command(fixes, source=source, file=file)),
+            Code(fix_command(fixes, source=source, file=file, options=options)),
         ]
     return Section("parameters", _("Parameter analysis"), tuple(blocks))
 
@@ -67,8 +70,9 @@ def parameters_section(
 def _summary(advice: Sequence[Advice]) -> str:
     counts = {severity: sum(one.severity == severity for one in advice) for severity in SEVERITIES}
     return _(
-        "{keys} keys, {judgements} judgements: {error} errors, {warning} warnings, {hint} hints, {good} found good. "
-        "Each follows from a rule, whose reason stands below the tables."
+        "{keys} keys, {judgements} judgements. Errors: {error}, warnings: {warning}, hints: {hint}, good: {good}. Each "
+        "follows from a rule, whose reason stands below the tables; a rule judges the run as the other fixes would "
+        "have it."
     ).format(keys=sum(1 for _name in _keys_of(_all_tables())), judgements=len(advice), **counts)
 
 

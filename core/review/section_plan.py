@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from core.advice.amounts import gigabytes, hours, millions, rate
+from core.advice.amounts import gigabytes, hours, millions, rate, sentences
 from core.advice.amounts import share as percent
 from core.advice.facts import Budget, Facts
 from core.advice.plan import free_rows
@@ -14,7 +14,7 @@ from core.i18n import N_, _
 from core.profile.schema import Profile
 from core.report.document import Block, Items, Section, Table, Text
 from core.review.plan import Plan, advised, plan_of
-from core.review.shown import listed, sentences
+from core.review.shown import listed
 
 _DAY_S = 86_400
 _LAPTOP_FLOP_S = 10e12
@@ -41,6 +41,9 @@ def plan_section(profile: Profile, facts: Facts, advice: Sequence[Advice] = ()) 
     changed = advised(profile, facts, advice)
     now, then = plan_of(profile, facts), plan_of(changed, facts, budgeted=profile)
     blocks: list[Block] = [Text(_model_words(profile, facts)), _settings(now, then, profile, changed, facts)]
+    if profile.data.overlong == "drop" and facts.tokens.over_cutoff:
+        text = _("Rows and steps count {count} rows that are longer than data.cutoff_len, and that this profile drops.")
+        blocks.append(Text(text.format(count=f"{len(facts.tokens.over_cutoff):,}"), "warning"))
     if facts.tokens.estimated:
         blocks.append(Text(_("Lengths and tokens are estimated from characters."), "hint"))
     blocks += _precision(now, facts)

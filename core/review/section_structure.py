@@ -34,13 +34,13 @@ def structure_section(structure: Structure) -> Section:
     Args:
         structure: the file's.
     """
+    verse: list[Block] = [] if structure.task == "other" else [_line_table(structure), *_forms(structure)]
     blocks: list[Block] = [
         _facts(structure),
         *_lines_note(structure),
         Text(_task(structure), "" if structure.task == "other" else "good"),
         *_repeats(structure),
-        _line_table(structure),
-        *_forms(structure),
+        *verse,
         *_authors(structure),
         *_scripts(structure),
         *_instructions(structure),
@@ -69,7 +69,6 @@ def _facts(structure: Structure) -> Table:
         (_("File"), structure.path),
         (_("Format"), structure.format),
         (_("Size on disk"), size_words(structure.size_bytes)),
-        (_("Size in memory"), size_words(structure.memory_bytes)),
         (_("Rows"), f"{structure.rows:,}"),
         (_("Rows that can't be used"), f"{structure.bad_rows:,}"),
         (_("Text lines"), f"{structure.text_lines:,}"),
@@ -94,7 +93,7 @@ def _lines_note(structure: Structure) -> Iterator[Text]:
         )
     elif structure.text_lines < rows:
         yield Text(
-            _("{lines} text lines hold {rows} rows: several rows share a line.").format(
+            _("Text lines: {lines}, rows: {rows}. Several rows share a line.").format(
                 lines=f"{structure.text_lines:,}", rows=f"{rows:,}"
             )
         )
@@ -139,7 +138,8 @@ def _line_table(structure: Structure) -> Table:
 
 def _forms(structure: Structure) -> Iterator[RowLinks]:
     for form, numbers in structure.forms.items():
-        title = _("{form}: {count} rows ({share})").format(
+        title = _("{form}: {count} rows ({share})") if len(numbers) > 1 else _("{form}: 1 row ({share})")
+        title = title.format(
             form=form or _("No form (fewer than four lines)"),
             count=f"{len(numbers):,}",
             share=share(len(numbers) / structure.rows),
@@ -152,10 +152,8 @@ def _authors(structure: Structure) -> Iterator[Block]:
         return
     listed = sum(structure.authors.values())
     yield Text(
-        _("{count} authors; the first {listed} have {share} of the rows.").format(
-            count=f"{structure.distinct_authors:,}",
-            listed=len(structure.authors),
-            share=share(listed / structure.rows),
+        _("Authors: {count}. Those listed have {share} of the rows.").format(
+            count=f"{structure.distinct_authors:,}", share=share(listed / structure.rows)
         )
     )
     rows = (

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from core.advice.amounts import share
+from core.advice.amounts import sentences, share
 from core.advice.facts import Distribution
 from core.audit.structure import Structure
 from core.i18n import N_, _
 from core.profile.schema import Profile
 from core.report.document import Bars, Block, RowLinks, Section, Table, Text
 from core.review.characters import Characters
-from core.review.lengths import padding_share, sharing_gain
+from core.review.lengths import sharing_gain
 from core.review.section_structure import quoted, size_words
 from core.review.tokens import ASCII_A_TOKEN, TOKENS_A_CHARACTER, TokenCounts
 
@@ -36,13 +36,14 @@ _OVERLONG = {
 }
 
 
-def tokens_section(structure: Structure, counts: TokenCounts, profile: Profile) -> Section:
+def tokens_section(structure: Structure, counts: TokenCounts, profile: Profile, padding: float) -> Section:
     """The lengths, what they mean, and where they differ from a rule of thumb.
 
     Args:
         structure: the file's.
         counts: of its rows.
         profile: what the counts were made with.
+        padding: of what goes through the model in training, the share that is padding, 0 to 1.
     """
     blocks: list[Block] = [
         _method(counts, profile),
@@ -54,7 +55,7 @@ def tokens_section(structure: Structure, counts: TokenCounts, profile: Profile) 
         _histogram(counts),
         *_rule_of_thumb(structure, counts),
         _room(structure),
-        Text(_padding(counts, profile)),
+        Text(_padding(counts, profile, padding)),
         *_sharing(counts, profile),
         *(_character_blocks(counts.characters) if counts.characters else ()),
         _longest(counts),
@@ -106,7 +107,7 @@ def _sums(counts: TokenCounts) -> str:
     )
     if counts.distinct_ids:
         used = _("{count} distinct tokens are used.").format(count=f"{counts.distinct_ids:,}")
-        return f"{words} {used}"
+        return sentences(words, used)
     return words
 
 
@@ -143,7 +144,7 @@ def _without_task(counts: TokenCounts) -> Iterator[RowLinks]:
         )
 
 
-def _cutoff(counts: TokenCounts, profile: Profile) -> Iterator[Block]:
+def _cutoff(counts: TokenCounts, profile: Profile) -> Iterator[Text]:
     tokens, data = counts.tokens, profile.data
     if not tokens.over_cutoff:
         yield Text(
@@ -153,31 +154,17 @@ def _cutoff(counts: TokenCounts, profile: Profile) -> Iterator[Block]:
             "good",
         )
         return
-    lengths = dict(zip(counts.rows, counts.totals, strict=True))
-    for kind, rows, words, remedy, tone in (
-        (
-            "overlong",
-            tokens.over_cutoff,
-            _("{count} rows ({share}) are longer than data.cutoff_len = {cutoff}"),
-            _(_OVERLONG[data.overlong]),
-            "warning",
-        ),
-        (
-            "nothing-supervised",
-            tokens.nothing_supervised,
-            _("{count} rows ({share}) have prompts that alone fill data.cutoff_len = {cutoff}"),
-            _("Cut off there, nothing is left of them to learn from. Raise data.cutoff_len, or leave them out."),
-            "error",
-        ),
-    ):
-        if rows:
-            title = words.format(
-                count=f"{len(rows):,}", share=share(len(rows) / len(counts.rows)), cutoff=f"{data.cutoff_len:,}"
-            )
-            examples = tuple(
-                _("{row}: {tokens} tokens").format(row=row, tokens=f"{lengths[row]:,}") for row in rows[:_NAMED]
-            )
-            yield RowLinks(kind, title, rows, examples, remedy, tone)
+    words = _(
+        "Longer than data.cutoff_len = {cutoff}: {count} rows ({share}), the longest with {longest} tokens. "
+        "“{section}” lists them."
+    ).format(
+        cutoff=f"{data.cutoff_len:,}",
+        count=f"{len(tokens.over_cutoff):,}",
+        share=share(len(tokens.over_cutoff) / len(counts.rows)),
+        longest=f"{tokens.total.max:,}",
+        section=_("Quality audit"),
+    )
+    yield Text(sentences(words, _(_OVERLONG[data.overlong])), "warning")
 
 
 def _histogram(counts: TokenCounts) -> Bars:
@@ -247,14 +234,14 @@ def _room(structure: Structure) -> Table:
     return Table((_("Room"), _("Size")), rows, right=(1,))
 
 
-def _padding(counts: TokenCounts, profile: Profile) -> str:
+def _padding(counts: TokenCounts, profile: Profile, padding: float) -> str:
     train, cutoff = profile.train, profile.data.cutoff_len
     lengths = [min(length, cutoff) for length in counts.totals]
     return _(
         "Padding: rows of like length go together, so of what goes through the model {share} is padding at {at_once} "
         "rows at once. If every row were padded to data.cutoff_len = {cutoff}, it would be {fixed}."
     ).format(
-        share=share(padding_share(counts.totals, profile)),
+        share=share(padding),
         at_once=train.micro_batch_size,
         cutoff=f"{cutoff:,}",
         fixed=share(1 - sum(lengths) / (cutoff * len(lengths))),

@@ -9,8 +9,11 @@ from core.audit.exclusion import excluded_rows
 from core.data.holdout import Split, split_rows
 from core.data.row import Row
 from core.data.rows import RowFile
+from core.encoding.encode import name_rows
 from core.errors import PoemError
+from core.i18n import _
 from core.profile.schema import Profile
+from core.review.tokens import TokenCounts
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,3 +68,29 @@ def share_out(profile: Profile, rows: Sequence[Row]) -> Shares:
         else:
             return Shares(split, tuple(refusals.values()))
     return Shares(None, tuple(refusals.values()))
+
+
+def refused_lengths(profile: Profile, counts: TokenCounts, split: Split | None) -> tuple[PoemError, ...]:
+    """Why a run would not begin with rows of such lengths; empty where it would, and where lengths are estimated."""
+    data, tokens = profile.data, counts.tokens
+    if split is None or tokens.estimated:
+        return ()
+    used = {*split.train, *split.eval}
+    long = [row for row in tokens.over_cutoff if row in used]
+    empty = [row for row in tokens.nothing_supervised if row in used]
+    if data.overlong == "error" and long:
+        message = _("{count} rows are longer than data.cutoff_len = {cutoff} tokens: rows {rows}")
+        hint = _("The longest has {longest}. Raise data.cutoff_len, or set data.overlong to drop or truncate.")
+        return (_refusal(message, long, hint.format(longest=tokens.total.max), "data.overlong", data.cutoff_len),)
+    if data.overlong == "truncate" and empty:
+        message = _("cut off at {cutoff} tokens, {count} rows have nothing left to learn: rows {rows}")
+        hint = _('Their prompts alone fill it. Raise data.cutoff_len, or set data.overlong = "drop".')
+        return (_refusal(message, empty, hint, "data.cutoff_len", data.cutoff_len),)
+    if data.overlong == "drop" and set(split.train) <= set(long):
+        message = _("no row fits into {cutoff} tokens")
+        return (_refusal(message, (), _("Raise data.cutoff_len."), "data.cutoff_len", data.cutoff_len),)
+    return ()
+
+
+def _refusal(message: str, rows: Sequence[int], hint: str, where: str, cutoff: int) -> PoemError:
+    return PoemError(message.format(count=len(rows), cutoff=cutoff, rows=name_rows(rows)), hint=hint, where=where)

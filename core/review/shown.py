@@ -1,4 +1,4 @@
-"""How sentences, lists, a profile's values and the changes that advice asks for are shown in a report."""
+"""How lists, a profile's values and the changes that advice asks for are shown in a report."""
 
 from __future__ import annotations
 
@@ -20,14 +20,6 @@ SEVERITIES: Mapping[Severity, str] = {
 }
 """What each severity is called, the gravest first."""
 _LONGEST_VALUE = 80
-
-
-def sentences(*texts: str) -> str:
-    """One paragraph of several sentences, as the reader's language puts them together."""
-    whole = texts[0]
-    for text in texts[1:]:
-        whole = _("{sentence} {next}").format(sentence=whole, next=text)
-    return whole
 
 
 def listed(items: Iterable[str]) -> str:
@@ -71,12 +63,30 @@ def shown_change(advice: Advice) -> str:
     return f"{shown_setting(advice.value)} → {shown_setting(fix.value)}"
 
 
-def fix_command(advice: Sequence[Advice], *, source: str, file: str) -> str:
-    """The command that applies the fixes of some advice to a profile, a preset's to a file of its own."""
+def fix_command(advice: Sequence[Advice], *, source: str, file: str, options: Sequence[str] = ()) -> str:
+    """The command that applies the fixes of some advice to a profile, a preset's to a file of its own.
+
+    Args:
+        advice: with fixes.
+        source: the profile's name or file.
+        file: the data file.
+        options: what else the review was told, as `set_options` and `tokenizer_options` give it.
+    """
     ids = " ".join(shlex.quote(id) for id in dict.fromkeys(one.id for one in advice))
     out = fixed_source(source)
     into = "" if out == source else f" -o {shlex.quote(out)}"
-    return f"poemcore profile fix {shlex.quote(source)} --data {shlex.quote(file)} --apply {ids}{into}"
+    more = "".join(f" {shlex.quote(option)}" for option in options)
+    return f"poemcore profile fix {shlex.quote(source)} --data {shlex.quote(file)}{more} --apply {ids}{into}"
+
+
+def set_options(overrides: Sequence[str]) -> list[str]:
+    """Options that change a profile's keys as `--set` did: KEY=VALUE each."""
+    return [word for override in overrides for word in ("--set", override)]
+
+
+def tokenizer_options(folder: str) -> list[str]:
+    """The option that names the folder to count tokens with; none for ""."""
+    return ["--tokenizer", folder] if folder else []
 
 
 def fixed_source(source: str) -> str:

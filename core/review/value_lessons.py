@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from core.advice.amounts import millions
+from core.advice.amounts import millions, sentences
 from core.advice.amounts import share as percent
 from core.advice.plan import free_rows, train_rows
 from core.advice.rules_data import CLEAR_TOKENS, LARGE_PARAMETERS
@@ -17,7 +17,7 @@ from core.data.recipe import template_columns
 from core.i18n import _
 from core.profile.schema import Profile
 from core.review.finding import Case, Finding, limit, strength
-from core.review.shown import listed, sentences
+from core.review.shown import listed
 from core.review.task_mix import PURPOSE_WORDS, mix_tasks
 from core.review.value_rows import REGULAR_SHARE
 from core.verse.form import REGULAR_FORMS

@@ -7,11 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from core.advice.amounts import sentences
 from core.advice.amounts import share as percent
 from core.audit.kinds import KINDS
 from core.i18n import _
 from core.review.finding import Case, Finding, limit, strength
-from core.review.shown import listed, sentences
+from core.review.shown import listed
 from core.verse.form import REGULAR_FORMS
 
 CLEAN_SHARE = 0.05
@@ -71,13 +72,14 @@ def _forms(case: Case) -> Iterator[Finding]:
         ).format(percent=percent(share), forms=shown)
         yield strength("regular-forms", _("Regular forms"), reason, **numbers)
     else:
+        formless = _("no form")
         others = [(form, count) for form, count in counts.items() if form not in REGULAR_FORMS.values()]
         reason = _(
             "{percent} of the rows are regular poems; the others are in other forms ({forms}). A model that learns "
             "from all of them mixes their line lengths."
         ).format(
             percent=percent(share),
-            forms=listed(f"{form or _('no form')} {count:,}" for form, count in others[:4]),
+            forms=listed(f"{form or formless} {count:,}" for form, count in others[:4]),
         )
         yield limit("mixed-forms", _("Mixed forms"), reason, **numbers)
 

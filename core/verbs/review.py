@@ -117,6 +117,7 @@ def _review(args: argparse.Namespace, profile: Profile, title: str) -> tuple[lis
         profile,
         args.file,
         source=args.profile,
+        overrides=args.overrides,
         tokenizer=args.tokenizer,
         probe=args.probe,
         loss=args.loss,
@@ -137,6 +138,7 @@ def _review(args: argparse.Namespace, profile: Profile, title: str) -> tuple[lis
 
 def _check_arguments(args: argparse.Namespace) -> None:
     """Refuse at once what would be refused after the work."""
+    from core.audit.clean import check_clean_name
     from core.convert import check_target
 
     if args.json and args.markdown:
@@ -150,6 +152,7 @@ def _check_arguments(args: argparse.Namespace) -> None:
         check_target(args.file, path_of(args.output), force=args.force)
     if args.clean:
         check_target(args.file, path_of(args.clean), force=False)
+        check_clean_name(path_of(args.clean))
         if args.output and path_of(args.clean) == path_of(args.output):
             raise PoemError(_("the report and the cleaned file have one name"), hint=_("Give two names."))
 
