@@ -242,6 +242,8 @@ def test_a_review_and_a_plan_bring_further_advice(file: Path, monkeypatch: pytes
         await settle(pilot)
         help_ = app.shown("#profile-help")
         assert "0 rows, who knows." in help_ and "until the Data pane has reviewed" in help_
+        app.findings = Findings(facts(), "other.json", TEXT)
+        await until(pilot, lambda: "The review is of another file" in app.shown("#profile-help"))
         app.findings = Findings(facts(), "builtin:tang-sample", TEXT)
         await until(pilot, lambda: "25007 rows, fits." in app.shown("#profile-help"))
         assert "Data pane has reviewed" not in app.shown("#profile-help")
@@ -258,5 +260,5 @@ def test_a_review_and_a_plan_bring_further_advice(file: Path, monkeypatch: pytes
 def test_values_are_told_as_a_profile_has_them() -> None:
     assert value_words("cosine") == '"cosine"'
     assert value_words(("q_proj", "風")) == '["q_proj", "風"]'
-    assert value_words(2e-4) == "0.0002"
+    assert [value_words(value) for value in (2e-4, 0.05, 0.0, 1)] == ["2e-4", "0.05", "0.0", "1"]
     assert value_words("風" * 60) == '"' + "風" * 49 + "…"

@@ -19,13 +19,13 @@ from tests.train_stage import PLAN
 from tui.panes.profile_budget import planned_keys
 from tui.widgets.dialogs import Confirm
 
-GB = 2**30
+GB, MB = 10**9, 10**6
 BUDGET = Budget(
     verdict="fits",
     bytes=3 * GB // 2,
     memory_bytes=16 * GB,
     seconds=754.0,
-    parts={"process": GB // 2, "weights": 99 * 2**20, "activations": 3 * GB // 4, "gradients": 0},
+    parts={"process": GB // 2, "weights": 99 * MB, "activations": 3 * GB // 4, "gradients": 0},
     device="cpu",
     dtype="float32",
 )
@@ -105,12 +105,14 @@ def test_where_there_is_room_each_part_is_told(file: Path) -> None:
     async def steps(app: PaneApp, pilot: Pilot[None]) -> None:
         use(app, replace(PLAN, budget=SHORT), PLAN)
         app.pane.focus()
+        assert "48 steps" not in app.shown("#profile-head")
         await press(pilot, "b")
         await until(pilot, lambda: "380" in shown(app))
+        assert " · 48 steps · " in app.shown("#profile-head")
         for words in (
-            "rows 380 train, 20 held out, 3 left out",
+            "rows 380 train, 20 held out 3 left out",
             "steps 48, 24 an epoch; epochs: 2",
-            "tokens 29,285 an epoch, the loss over 10,951",
+            "tokens 29,285 an epoch the loss over 10,951",
             "memory will not fit: 20.0 of 16.0 GB",
             "activations 0.8 GB process 0.5 GB",
             "weights 99.0 MB",

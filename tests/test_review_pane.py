@@ -191,9 +191,9 @@ def test_the_loss_of_each_row_is_a_column_and_an_order(tmp_path: Path) -> None:
         assert [one.loss for one in reviewer.asked] == [False, True]
         assert "loss text" in shown(app, "#data-head")
         assert "  20  2.50 牀前" in lines_of(app)[2]
-        await pilot.press("l")
+        await pilot.press("end", "l")
         await settle(pilot)
-        assert list(app.pane.order) == [1, 0, 2, 3]
+        assert list(app.pane.order) == [1, 0, 2, 3] and app.pane.number_here() == 1
         assert "↓loss" in shown(app, "#data-head")
         await pilot.press("l")
         await settle(pilot)
@@ -297,7 +297,21 @@ def test_another_profile_is_said_and_another_file_ends_it(tmp_path: Path) -> Non
         app.pane.open_file(app.path)
         await settle(pilot)
         assert app.pane.findings is None and "▾ Structure" not in app.text
+        assert "This file isn't reviewed yet: V reviews it." in app.flat and "has changed since" not in app.flat
         assert app.findings is not None
+
+    drive(poem_file(tmp_path), steps, WIDE)
+
+
+def test_a_profile_with_problems_does_not_cost_the_report(tmp_path: Path) -> None:
+    async def steps(app: PaneApp, pilot: Pilot[None]) -> None:
+        reviewer = await opened(app, pilot)
+        asked = len(reviewer.asked)
+        app.profile_state = app.profile_state._replace(text="epochs = ", profile=None, problems=1)
+        await pilot.press("V")
+        await settle(pilot)
+        assert app.notes[-1] == "The profile has problems."
+        assert len(reviewer.asked) == asked and "▾ Structure" in app.text
 
     drive(poem_file(tmp_path), steps, WIDE)
 

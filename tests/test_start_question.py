@@ -40,8 +40,8 @@ def test_what_stands_against_a_start_is_told_and_does_not_prevent_it(
 
     monkeypatch.setattr("core.advice.advise.advise", rules)
     monkeypatch.setattr("core.runs.launch.start_detached", start_detached)
-    parts = {"weights": 12 * 2**30, "logits": 8 * 2**30}
-    tight = Budget("tight", 15 * 2**30, 16 * 2**30, 7_205.0, parts, "cpu", "float32")
+    parts = {"weights": 12 * 10**9, "logits": 8 * 10**9}
+    tight = Budget("tight", 15 * 10**9, 16 * 10**9, 7_205.0, parts, "cpu", "float32")
 
     async def ask(pilot: Pilot[None], budget: Budget) -> str:
         await pilot.press("s")

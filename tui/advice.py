@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from textual.content import Content
 
+from core.advice.amounts import rate
 from core.i18n import N_, _
 from core.paths import path_of
 from tui.plain import content, fit
@@ -70,12 +71,17 @@ def change_words(advice: Advice) -> str:
 
 def value_words(value: Any) -> str:
     """A value nearly as a profile has it, cut where it is long."""
+    if isinstance(value, float) and value > 0:
+        return rate(value)
     return fit(json.dumps(value, ensure_ascii=False, default=str), _LONGEST_VALUE_CELLS).rstrip()
 
 
-def no_facts_words() -> str:
-    """What to say where nothing is known of the data."""
-    return _("Advice goes by the profile alone until the Data pane has reviewed the file of data.path.")
+def no_facts_words(findings: Findings | None) -> str:
+    """What to say where nothing is known of the data, though something else may have been reviewed (`findings`)."""
+    if findings is None:
+        return _("Advice goes by the profile alone until the Data pane has reviewed the file of data.path.")
+    words = _("The review is of another file than data.path, so advice goes by the profile alone. {key}")
+    return words.format(key=_("p in the Data pane has the profile train on the file that is open there."))
 
 
 def facts_for(profile: Profile, text: str, findings: Findings | None, budget: Budget | None) -> Facts | None:

@@ -31,7 +31,8 @@ _PARTS = {
     "activations": N_("activations"),
     "logits": N_("logits"),
 }
-_BYTES_PER_GB, _BYTES_PER_MB = 2**30, 2**20
+_BYTES_PER_GB, _BYTES_PER_MB = 10**9, 10**6
+"""As a review counts them."""
 _PARTS_A_LINE = 2
 
 
@@ -48,15 +49,15 @@ def plan_line(plan: Plan) -> Content:
 
 
 def plan_facts(plan: Plan) -> Iterator[tuple[str, Content]]:
-    """Each figure with its name: of the data, of the steps, of memory and time."""
+    """Each figure with its name: of the data, of the steps. Each is short: what is wrapped leaves its column."""
     rows = _("{rows:,} train, {held_out:,} held out").format(rows=plan.rows, held_out=plan.eval_rows)
-    if plan.dropped_rows:
-        rows += _(", {dropped:,} left out").format(dropped=plan.dropped_rows)
     yield _("rows"), content(rows)
+    if plan.dropped_rows:
+        yield "", content(_("{dropped:,} left out").format(dropped=plan.dropped_rows))
     steps = _("{steps:,}, {per_epoch:,} an epoch; epochs: {epochs}")
     yield _("steps"), content(steps.format(steps=plan.steps, per_epoch=plan.steps_per_epoch, epochs=plan.epochs))
-    tokens = _("{tokens:,} an epoch, the loss over {supervised:,}")
-    yield _("tokens"), content(tokens.format(tokens=plan.tokens, supervised=plan.supervised_tokens))
+    yield _("tokens"), content(_("{tokens:,} an epoch").format(tokens=plan.tokens))
+    yield "", content(_("the loss over {supervised:,}").format(supervised=plan.supervised_tokens))
 
 
 def budget_facts(budget: Budget, *, with_parts: bool) -> Iterator[tuple[str, Content]]:

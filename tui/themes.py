@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from textual.theme import Theme
 
+# Textual's own `text-muted` is a share of whatever contrasts most, and text with a style of its own gets all of that.
+
 INK = Theme(
     "ink",
     primary="#7aa2d6",
@@ -16,6 +18,7 @@ INK = Theme(
     background="#16171a",
     surface="#1c1e22",
     panel="#2a2d33",
+    variables={"text-muted": "#a3a19b"},
 )
 PAPER = Theme(
     "paper",
@@ -30,6 +33,7 @@ PAPER = Theme(
     surface="#f3eee1",
     panel="#e3dcc9",
     dark=False,
+    variables={"text-muted": "#625f58"},
 )
 CONTRAST = Theme(
     "contrast",

@@ -48,10 +48,9 @@ class ChoosingPane(ReviewedPane):
             self._choose(tuple(known.get((one.group, one.name), one) for one in among))
 
     def sort_by_loss(self) -> None:
-        """The most surprising rows first, then the least."""
-        self.show_view(
-            self.wanted._replace(sort=LOSS, descending=self.wanted.sort != LOSS or not self.wanted.descending)
-        )
+        """The most surprising rows first, then the least; the cursor on the first, for these are what is asked for."""
+        self.reveal_rows()
+        self.find(self.wanted._replace(sort=LOSS, descending=self.wanted.sort != LOSS or not self.wanted.descending))
 
     # -- choosing
 

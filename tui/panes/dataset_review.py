@@ -108,6 +108,9 @@ class ReviewedPane(FilePane):
         if not state.text:
             self.tell(_("A review needs a profile: open one."), severity="warning")
             return False
+        if state.problems and self._sections:  # the report that is there is worth more than the one problem
+            self.tell(_("The profile has problems."), severity="warning")
+            return False
         keeps = loss and self._is_current  # the report that is there will say the same
         self._at_work, self._failure = self._request(loss=loss), ""
         self._sections = self._sections if keeps else ()
@@ -219,6 +222,8 @@ class ReviewedPane(FilePane):
             state = self.workbench.model_state
             words = (state.doing if state else "") or _("reviewing")
             texts.append(Text(f"{words} …", "hint"))
+        elif self._reviewed is None:
+            texts.append(Text(_("This file isn't reviewed yet: V reviews it."), "hint"))
         elif not self._is_current:
             texts.append(Text(_("The profile has changed since: V reviews it anew."), "warning"))
         elif self.findings is not None:

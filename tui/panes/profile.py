@@ -17,6 +17,7 @@ from textual.widgets import OptionList, Static, TextArea
 
 from core.errors import PoemError
 from core.i18n import N_, _
+from tui.advice import no_facts_words
 from tui.panes.profile_advice import AdvisedPane
 from tui.panes.profile_editor import ProfileEditor
 from tui.plain import content
@@ -78,7 +79,8 @@ class ProfilePane(AdvisedPane):
 
         data = self.workbench.data_state
         state = self.workbench.profile_state
-        self.query_one("#profile-head", Static).update(content(head_words(state, data, self.advised)))
+        steps = self.planned.steps_of(state.profile) if self.planned and state.profile else None
+        self.query_one("#profile-head", Static).update(content(head_words(state, data, self.advised, steps)))
 
     # -- the key under the cursor
 
@@ -98,13 +100,14 @@ class ProfilePane(AdvisedPane):
         from tui.panes.profile_words import key_content
 
         key, roomy = self.key_shown(), self.has_class("-wide")
-        now = (key, roomy, self._pinned, self._profile, self._advice, self._has_facts)
+        unknown = "" if self._has_facts else no_facts_words(self.workbench.findings)
+        now = (key, roomy, self._pinned, self._profile, self._advice, unknown)
         if now == self._shown:
             return
         is_other = not isinstance(self._shown, tuple) or self._shown[0] != key
         self._shown = now
         advice = [one for one in self._advice if one.key == key]
-        words = key_content(key, self._profile, advice, roomy=roomy, is_set=not self._pinned, has_facts=self._has_facts)
+        words = key_content(key, self._profile, advice, roomy=roomy, is_set=not self._pinned, unknown=unknown)
         self.query_one("#profile-help", Static).update(words)
         if is_other:
             self.query_one("#profile-about", VerticalScroll).scroll_home(animate=False)

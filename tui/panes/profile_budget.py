@@ -38,6 +38,10 @@ class Planned(NamedTuple):
         """The budget, if it is this profile's."""
         return self.plan.budget if self.keys == planned_keys(profile) else None
 
+    def steps_of(self, profile: Profile) -> int | None:
+        """The number of steps, if it is this profile's."""
+        return self.plan.steps if self.keys == planned_keys(profile) else None
+
 
 def planned_keys(profile: Profile) -> tuple[Any, ...]:
     """What a plan depends on: how poems are completed, and who is told of the end, is no part of it."""

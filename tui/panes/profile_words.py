@@ -10,11 +10,10 @@ from textual.content import Content
 
 from core.i18n import _
 from core.profile.key import Key, describe_values
-from core.profile.page import shown_default
 from core.profile.problem import Problem
-from core.profile.reference import DERIVED, KEYS, derive
+from core.profile.reference import DERIVED, KEYS, default_of, derive
 from core.profile.schema import Profile
-from tui.advice import advice_content, no_facts_words
+from tui.advice import advice_content, value_words
 from tui.plain import content
 from tui.workbench import DataState, ProfileState
 
@@ -24,8 +23,15 @@ if TYPE_CHECKING:
 _SOME_ROWS = 1_000
 
 
-def head_words(state: ProfileState, data: DataState, advised: int) -> str:
-    """Name, whether it is saved, and the problems or how much is advised and what follows from the values."""
+def head_words(state: ProfileState, data: DataState, advised: int, planned_steps: int | None) -> str:
+    """Name, whether it is saved, and the problems or how much is advised and what follows from the values.
+
+    Args:
+        state: of the profile.
+        data: what the number of steps is worked out from where it isn't known.
+        advised: how many pieces of advice there are.
+        planned_steps: of a run of this very profile; None: nobody worked that out yet.
+    """
     is_file = state.path is not None or os.sep in state.source
     words = [state.source if is_file else _("{name} (preset)").format(name=state.source)]
     words += [_("not saved")] if state.unsaved else []
@@ -39,7 +45,9 @@ def head_words(state: ProfileState, data: DataState, advised: int) -> str:
             rows = max(1, rows - state.profile.data.eval_rows)
             rows = rows if wanted == "all" else min(rows, wanted)
         derived = derive(state.profile, rows)
-        if derived["train.steps"] is not None:
+        if planned_steps is not None:
+            words.append(_("{steps:,} steps").format(steps=planned_steps))
+        elif derived["train.steps"] is not None:
             words.append(_("about {steps:,} steps").format(steps=derived["train.steps"]))
         words.append(_("gradient accumulation {count}").format(count=derived["train.gradient_accumulation"]))
     return " · ".join(words)
@@ -52,7 +60,7 @@ def key_content(
     *,
     roomy: bool,
     is_set: bool = True,
-    has_facts: bool = True,
+    unknown: str = "",
 ) -> Content:
     """What a key means, what it may be, and what is advised about it; of no key, how to get help.
 
@@ -62,16 +70,16 @@ def key_content(
         advice: on this key, the gravest first.
         roomy: with blank lines.
         is_set: whether the profile's text holds it.
-        has_facts: whether the advice goes by the data; if not, it is said how to get there.
+        unknown: where the advice doesn't go by the data, why, and how to get there.
     """
     parts: list[list[Content]] = []
     key = KEYS.get(name or "")
     if key is not None:
         facts = [_fact(_("may be"), describe_values(key))]
-        default = shown_default(key)
-        facts += [_fact(_("default"), default)] if default else []
+        default = default_of(key)
+        facts += [_fact(_("default"), value_words(default))] if default is not None else []
         if profile is not None and (value := value_of(profile, key.name)) is not None and key.kind != "tasks":
-            facts.append(_fact(_("now"), str(list(value) if isinstance(value, tuple) else value)))
+            facts.append(_fact(_("now"), value_words(value)))
         title = content(key.name, "bold")
         if not is_set:
             title = Content.assemble(title, content("  " + _("not set in this text"), "$text-muted"))
@@ -81,8 +89,8 @@ def key_content(
         parts.append([content(_(DERIVED[name].meaning))])
     else:
         parts.append([content(_("Put the cursor on a key to see what it means."), "$text-muted")])
-    if profile is not None and not has_facts:
-        parts.append([content(no_facts_words(), "$text-muted")])
+    if profile is not None and unknown:
+        parts.append([content(unknown, "$text-muted")])
     between = Content("\n\n" if roomy else "\n")
     return between.join(Content("\n").join(part) for part in parts)
 

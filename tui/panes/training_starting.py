@@ -58,10 +58,10 @@ class StartQuestion(Confirm):
     """
 
     def __init__(
-        self, plan: Plan, state: ProfileState, profile: Profile, advice: Sequence[Advice], *, has_facts: bool
+        self, plan: Plan, state: ProfileState, profile: Profile, advice: Sequence[Advice], *, unknown: str
     ) -> None:
-        """Ask about a plan of `profile`, with the advice on it; `has_facts`: whether that goes by the data."""
-        text = Content("\n").join(plan_lines(plan, state, profile, advice, has_facts=has_facts))
+        """Ask about a plan of `profile`, with the advice on it; `unknown`: why that doesn't go by the data."""
+        text = Content("\n").join(plan_lines(plan, state, profile, advice, unknown=unknown))
         wont_fit = plan.budget is not None and plan.budget.verdict == "will not fit"
         errors, warnings = (sum(one.severity == grave for one in advice) for grave in ("error", "warning"))
         super().__init__(_("Start a run"), text, yes=_("Start"), danger=wont_fit or errors > 0)
@@ -148,7 +148,8 @@ class StartingPane(ActingPane):
                 self._start(profile, run_name(Path(state.source).stem))
 
         facts = facts_for(profile, state.text, self.workbench.findings, plan.budget)
-        question = StartQuestion(plan, state, profile, advice_on(profile, facts), has_facts=facts is not None)
+        unknown = "" if facts is not None else no_facts_words(self.workbench.findings)
+        question = StartQuestion(plan, state, profile, advice_on(profile, facts), unknown=unknown)
         self.app.push_screen(question, answered)
 
     @work(group="train.start", exit_on_error=False)
@@ -166,7 +167,7 @@ class StartingPane(ActingPane):
 
 
 def plan_lines(
-    plan: Plan, state: ProfileState, profile: Profile, advice: Sequence[Advice], *, has_facts: bool
+    plan: Plan, state: ProfileState, profile: Profile, advice: Sequence[Advice], *, unknown: str
 ) -> Iterator[Content]:
     """What would run, line by line: figures, what stands against it, and notes.
 
@@ -175,7 +176,7 @@ def plan_lines(
         state: where it comes from.
         profile: what would run.
         advice: on it; of this errors and warnings are told.
-        has_facts: whether the advice goes by the data; if not, it is said how to get there.
+        unknown: where the advice doesn't go by the data, why, and how to get there.
     """
     named = PurePath(state.source).name
     short = plan.disk_bytes > plan.free_bytes
@@ -204,8 +205,8 @@ def plan_lines(
     for one in advice:
         if one.severity in ("error", "warning"):
             yield advice_content(one, with_key=True)
-    if not has_facts:
-        yield content(no_facts_words(), "$text-muted")
+    if unknown:
+        yield content(unknown, "$text-muted")
     for note in plan.notes:
         yield content(note, "$text-muted")
 
