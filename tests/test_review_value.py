@@ -115,6 +115,8 @@ def test_hints_leave_a_file_clean_and_unusable_rows_do_not() -> None:
     assert found(problems=(problem("broken-rhyme", 1_000),), rows=2_000)["clean"].numbers["problem_rows"] == 0
     assert "unclean" in found(rows=94, bad_rows=6)
     assert found(rows=95, bad_rows=5)["clean"].numbers == {"rows": 100, "problem_rows": 5, "share": 0.05}
+    told = found(rows=95, bad_rows=5, problems=(problem("bad-row", 5),))  # as the audit tells them too
+    assert told["clean"].numbers["problem_rows"] == 5
 
 
 def test_one_template() -> None:

@@ -156,7 +156,7 @@ def review(
     facts = measure(profile, rows, structure, counts, shares.split, repeats)
     yield tokens_section(structure, counts, profile, facts.padding_share)
     problems = in_order([*found, *problems_of_file(file), *problems_of_tokens(counts)])
-    yield _with_exclusions(audit_section(problems, len(file.rows)), kept)
+    yield _with_exclusions(audit_section(problems, len(file.rows) + len(file.bad_rows)), kept)
     losses: tuple[RowLoss, ...] | None = None
     if loss:
         tell(_("loading the base"))

@@ -19,7 +19,7 @@ def audit_section(problems: Sequence[Problem], rows: int) -> Section:
 
     Args:
         problems: each kind at most once.
-        rows: rows of the file that can be used, at least 1.
+        rows: rows of the file, those that can't be used among them, at least 1.
     """
     ordered = sorted(problems, key=lambda problem: (_TONES.index(KINDS[problem.kind].tone), -len(problem.rows)))
     blocks: list[Block] = [_summary(ordered, rows), *(_links(problem, rows) for problem in ordered)]

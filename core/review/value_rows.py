@@ -31,8 +31,8 @@ ONE_SCRIPT_SHARE = 0.95
 
 def _clean(case: Case) -> Iterator[Finding]:
     rows = case.structure.rows + case.structure.bad_rows
-    faulty = {row for problem in case.problems if KINDS[problem.kind].tone != "hint" for row in problem.rows}
-    count = len(faulty) + case.structure.bad_rows
+    grave = [problem for problem in case.problems if KINDS[problem.kind].tone != "hint" and problem.kind != "bad-row"]
+    count = len({row for problem in grave for row in problem.rows}) + case.structure.bad_rows
     share = count / rows
     reason = _("{count} of {rows} rows ({percent}) can't be used or have a problem graver than a hint.").format(
         count=f"{count:,}", rows=f"{rows:,}", percent=percent(share)
