@@ -56,7 +56,7 @@ def cost_characters(examples: Sequence[Example], encoder: Encoder, *, tokens: in
     for example in examples:
         counts.update(example.input)
         counts.update(example.output)
-    costs = dict(zip(counts, sizes_of(encoder, list(counts)), strict=True))
+    costs = dict(zip(counts, encoder.count_tokens(list(counts)), strict=True))
     dear = frozenset(character for character, cost in costs.items() if cost > 1)
     rows: Counter[str] = Counter()
     for example in examples:
@@ -74,11 +74,6 @@ def cost_characters(examples: Sequence[Example], encoder: Encoder, *, tokens: in
         dear=tuple(DearCharacter(one, costs[one], rows[one]) for one in dearest),
         tokens_each=tokens / counts.total(),
     )
-
-
-def sizes_of(encoder: Encoder, texts: Sequence[str]) -> list[int]:
-    """Tokens of texts, each encoded by itself."""
-    return [item.supervised_from for item in encoder.encode_plain([(0, text, "") for text in texts])]
 
 
 def repeats_of(rows: Iterable[Row]) -> Mapping[int, float]:

@@ -13,7 +13,7 @@ from core.data.row import Row
 from core.encoding.encode import Encoder
 from core.i18n import _
 from core.profile.schema import Profile
-from core.review.characters import Characters, cost_characters, sizes_of
+from core.review.characters import Characters, cost_characters
 from core.review.characters import repeats_of as repeats_of
 from core.review.lengths import Bin, bins_of
 from core.review.lengths import padding_share as padding_share
@@ -93,7 +93,7 @@ def count_tokens(rows: Sequence[Row], profile: Profile, encoder: Encoder, tokeni
     for chunk in _chunks(examples):
         encoded = encoder.encode(chunk)
         texts = list(dict.fromkeys(text for example in chunk for text in (example.instruction, example.input)))
-        sizes = dict(zip(texts, sizes_of(encoder, texts), strict=True))
+        sizes = dict(zip(texts, encoder.count_tokens(texts), strict=True))
         for example, item in zip(chunk, encoded, strict=True):
             supervised = len(item.ids) - item.supervised_from
             parts = (sizes[example.instruction], sizes[example.input], supervised - 1)

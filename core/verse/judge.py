@@ -194,7 +194,7 @@ def _known_lines(lines: tuple[str, ...]) -> tuple[Sequence[str], bool]:
     """
     known = rhyme_table().groups
     text = "\n".join(lines)
-    if not any(_is_simplified(character) for character in set(text) if character not in known and character != "\n"):
+    if not any(map(_is_simplified, set(text).difference(known))):  # a line feed is no letter, so it isn't
         return lines, False
     converted = _to_traditional()(_SURROGATE.sub("□", text)).split("\n")
     if list(map(len, converted)) != list(map(len, lines)):
